@@ -1,0 +1,149 @@
+"""Credential access: who used which integration's credentials, when and what for."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import and_, case, insert, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from portal import clock
+from portal.audit.actor import Actor, current_actor, origin
+from portal.audit.models import CredentialAccess
+from portal.audit.plain import clean
+from portal.database import db, new_id
+
+ALLOWED: Final = "allowed"
+REFUSED: Final = "refused"
+PERSONS: Final = ("user", "command")
+"""Kinds of actors whose uses are each a row; those of jobs and tokens are counted by the hour."""
+PAGE: Final = 25
+
+_TABLE: Final = CredentialAccess.metadata.tables[CredentialAccess.__tablename__]
+_SLOT: Final = ("integration_id", "purpose", "actor_kind", "actor_name", "hour")
+_LATEST: Final = ("last_at", "integration_name", "ip", "request_id")
+"""What a counting row keeps of its latest use."""
+
+
+@dataclass(frozen=True)
+class LastUse:
+    """The latest use of an integration's credentials."""
+
+    at: datetime
+    purpose: str
+    actor_name: str
+
+
+@dataclass(frozen=True)
+class AccessPage:
+    """A page of the list, newest first."""
+
+    rows: list[CredentialAccess]
+    older: uuid.UUID | None
+    """Where the next page starts; none on the last one."""
+
+
+def record_use(
+    *,
+    organization_id: uuid.UUID,
+    integration_id: uuid.UUID,
+    integration_name: str,
+    purpose: str,
+    actor: Actor | None = None,
+) -> None:
+    """Record that credentials were opened. It writes at once, into the running unit of work.
+
+    Args:
+        organization_id: whose integration.
+        integration_id: whose credentials.
+        integration_name: its name at this moment.
+        purpose: what for, in words for people: "Health check".
+        actor: who, where that is not who acts in this request or job.
+    """
+    who = actor or current_actor()
+    row = _row(who, organization_id, integration_id, integration_name, purpose)
+    if who.kind in PERSONS:
+        db.session.execute(insert(_TABLE).values(row))
+    else:
+        _count(row)
+
+
+def record_refusal(
+    *,
+    organization_id: uuid.UUID,
+    integration_id: uuid.UUID,
+    integration_name: str,
+    purpose: str,
+    actor: Actor | None = None,
+) -> None:
+    """Record that somebody wanted to use credentials and was refused; each time is a row.
+
+    It writes into the running unit of work: where the refusal rolls that back, use one of its own. Arguments as for
+    `record_use`.
+    """
+    row = _row(actor or current_actor(), organization_id, integration_id, integration_name, purpose)
+    db.session.execute(insert(_TABLE).values({**row, "outcome": REFUSED}))
+
+
+def last_use(integration_id: uuid.UUID) -> LastUse | None:
+    """Return when, what for and by whom an integration's credentials were used last; refused attempts do not count."""
+    wanted = (
+        select(_TABLE.c.last_at, _TABLE.c.purpose, _TABLE.c.actor_name)
+        .where(_TABLE.c.integration_id == integration_id, _TABLE.c.outcome == ALLOWED)
+        .order_by(_TABLE.c.last_at.desc())
+        .limit(1)
+    )
+    row = db.session.execute(wanted).one_or_none()
+    return LastUse(*row) if row else None
+
+
+def list_accesses(*, organization_id: uuid.UUID, before: uuid.UUID | None = None) -> AccessPage:
+    """Return 25 rows of an organization, newest first.
+
+    Args:
+        organization_id: whose.
+        before: the last row of the page before; none for the newest.
+    """
+    table = CredentialAccess
+    wanted = select(table).where(table.organization_id == organization_id)
+    last = before and db.session.scalar(wanted.where(table.id == before))
+    if last:
+        earlier = and_(table.last_at == last.last_at, table.id < last.id)
+        wanted = wanted.where(table.last_at <= last.last_at, or_(table.last_at < last.last_at, earlier))
+    rows = list(db.session.scalars(wanted.order_by(table.last_at.desc(), table.id.desc()).limit(PAGE + 1)))
+    return AccessPage(rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None)
+
+
+def _row(
+    actor: Actor, organization_id: uuid.UUID, integration_id: uuid.UUID, name: str, purpose: str
+) -> dict[str, Any]:
+    now, request = clock.now(), origin()
+    return {
+        "id": new_id(),
+        "organization_id": organization_id,
+        "integration_id": integration_id,
+        "integration_name": clean(name, 200),
+        "purpose": clean(purpose, 100),
+        "outcome": ALLOWED,
+        "actor_kind": actor.kind,
+        "actor_id": actor.id,
+        "actor_name": clean(actor.name, 200),
+        "ip": clean(actor.ip or request.ip, 64),
+        "request_id": clean(request.request_id, 64),
+        "hour": None,
+        "first_at": now,
+        "last_at": now,
+        "count": 1,
+    }
+
+
+def _count(row: dict[str, Any]) -> None:
+    """Add one to the row of this hour, which is made if it is not there yet; one statement, so that none is lost."""
+    hour = row["first_at"].replace(minute=0, second=0, microsecond=0)
+    dialect_insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    fresh = dialect_insert(_TABLE).values({**row, "hour": hour})
+    new, old = fresh.excluded, _TABLE.c
+    later = new.last_at >= old.last_at
+    latest: dict[str, Any] = {name: case((later, new[name]), else_=old[name]) for name in _LATEST}
+    db.session.execute(fresh.on_conflict_do_update(index_elements=_SLOT, set_={**latest, "count": old["count"] + 1}))

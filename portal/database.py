@@ -1,0 +1,198 @@
+"""The database: declarative base, column types, the one committing construct, wake-ups and pages by key."""
+
+import json
+import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import uuid_utils
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, Select, TypeDecorator, event, func, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import DeclarativeBase, Session, scoped_session
+
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA busy_timeout=10000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA journal_size_limit=67108864",
+)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+T = TypeVar("T")
+
+
+class Base(DeclarativeBase):
+    """Parent of every table; constraints have names, the same on both databases, so that migrations can use them."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+db = SQLAlchemy(
+    model_class=Base,
+    session_options={"expire_on_commit": False, "autoflush": False},
+    engine_options={"pool_pre_ping": True},
+    disable_autonaming=True,
+)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment: aware on the Python side, stored in UTC. SQLite has no zones, so they are put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive values and convert to UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware UTC value."""
+        return value if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def new_id() -> uuid.UUID:
+    """Return a UUID version 7 (RFC 9562): unique and ordered by time, so that rows made later sort later."""
+    return uuid.UUID(bytes=uuid_utils.uuid7().bytes)
+
+
+# A unit of work takes SQLite's write lock at its start: two that read first and write later would
+# otherwise lose updates or fail at once. All else keeps to a snapshot and never waits for a writer.
+_begin: ContextVar[str] = ContextVar("portal_begin", default="DEFERRED")
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    if type(connection).__module__.startswith("sqlite3"):
+        connection.isolation_level = None
+        for pragma in SQLITE_PRAGMAS:
+            connection.execute(pragma)
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"BEGIN {_begin.get()}")
+
+
+@contextmanager
+def unit_of_work() -> Iterator[scoped_session[FlaskSession]]:
+    """Run one transaction: commit at the end, roll back on an error, and give the connection back in both cases.
+
+    This is the only construct that commits. It must not be opened inside another one, and nothing inside it may
+    call out to a network.
+
+    Raises:
+        RuntimeError: a transaction is already under way.
+    """
+    with _transaction("IMMEDIATE") as session:
+        yield session
+        session.commit()
+
+
+@contextmanager
+def reading() -> Iterator[scoped_session[FlaskSession]]:
+    """Run one reading transaction, which never waits for a writer and is rolled back at the end."""
+    with _transaction("DEFERRED") as session:
+        yield session
+
+
+@contextmanager
+def _transaction(begin: str) -> Iterator[scoped_session[FlaskSession]]:
+    if in_transaction():
+        raise RuntimeError("a transaction is already under way")
+    token = _begin.set(begin)
+    try:
+        yield db.session
+    finally:
+        db.session.remove()
+        _begin.reset(token)
+
+
+def in_transaction() -> bool:
+    """Return whether this thread's session holds a transaction, and with it a connection."""
+    return db.session.registry.has() and db.session().in_transaction()
+
+
+# Wake-ups: a commit tells whoever waits for new work, so that nobody has to poll fast.
+_listeners: dict[str, list[Callable[[], None]]] = {}
+
+
+def on_wake(topic: str, callback: Callable[[], None]) -> Callable[[], None]:
+    """Call `callback` after each commit that asked to wake `topic`; returns a function that ends that."""
+    _listeners.setdefault(topic, []).append(callback)
+    return lambda: _listeners[topic].remove(callback)
+
+
+def wake_after_commit(topic: str) -> None:
+    """Ask that those who wait for `topic` are called once this transaction is committed."""
+    db.session().info.setdefault("wake", set()).add(topic)
+
+
+@event.listens_for(Session, "after_commit")
+def _wake(session: Session) -> None:
+    for topic in session.info.pop("wake", ()):
+        for callback in list(_listeners.get(topic, ())):
+            callback()
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_wake(session: Session) -> None:
+    session.info.pop("wake", None)
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list that is read by key, never by offset."""
+
+    items: list[T]
+    next_cursor: str | None
+    """Where the next page starts; None at the end."""
+
+
+def encode_cursor(*key: datetime | uuid.UUID | str) -> str:
+    """Pack the sort key of a page's last row into a text that a URL can carry."""
+    parts = [each.isoformat() if isinstance(each, datetime) else str(each) for each in key]
+    return urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, length: int) -> list[str]:
+    """Unpack a cursor.
+
+    Raises:
+        ValueError: it is not one, or not of this list.
+    """
+    parts = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    if not isinstance(parts, list) or len(parts) != length or not all(isinstance(each, str) for each in parts):
+        raise ValueError("not a cursor of this list")
+    return parts
+
+
+COUNT_LIMIT = 10_000
+"""Counting stops here, so that a list of a million rows opens as fast as a short one."""
+
+
+def count_rows(query: Select[Any]) -> int:
+    """Count what a query finds, up to one more than COUNT_LIMIT."""
+    limited = query.order_by(None).limit(COUNT_LIMIT + 1).subquery()
+    return db.session.scalar(select(func.count()).select_from(limited)) or 0

@@ -1,0 +1,12 @@
+"""Health room: checks, their logs, "Health check all"."""
+
+from flask import Flask
+
+from portal.health.routes import blueprint
+
+__all__ = ["init_app"]
+
+
+def init_app(app: Flask) -> None:
+    """Give the application the pages of this room."""
+    app.register_blueprint(blueprint)

@@ -1,0 +1,61 @@
+"""Tables of the health checks: what each check found, and each "Health check all"."""
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.database import Base, UTCDateTime, new_id
+
+
+class LogStatus(StrEnum):
+    """How one check ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    LIMITED = "limited"
+    """The provider asked to slow down, which is no outage."""
+
+
+class HealthLog(Base):
+    """One health check of one integration."""
+
+    __tablename__ = "health_logs"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    organization_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    integration_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    run_id: Mapped[uuid.UUID | None]
+    check_type: Mapped[str] = mapped_column(String(20))
+    status: Mapped[str] = mapped_column(String(20))
+    response_time_ms: Mapped[int | None]
+    error_class: Mapped[str | None] = mapped_column(String(30))
+    error_code: Mapped[str | None] = mapped_column(String(60))
+    error_message: Mapped[str | None] = mapped_column(String(1000))
+    detail: Mapped[dict[str, Any]] = mapped_column("metadata", JSON, default=dict)
+    """Staged steps, who asked, and what changed by this check; never a secret."""
+    checked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+Index("ix_health_logs_of_integration", HealthLog.integration_id, HealthLog.checked_at.desc(), HealthLog.id.desc())
+Index("ix_health_logs_of_organization", HealthLog.organization_id, HealthLog.checked_at.desc(), HealthLog.id.desc())
+Index("ix_health_logs_of_run", HealthLog.run_id, sqlite_where=HealthLog.run_id.is_not(None),
+      postgresql_where=HealthLog.run_id.is_not(None))  # fmt: skip
+
+
+class HealthCheckRun(Base):
+    """One "Health check all": how many integrations it asked for. Its progress is counted from the logs."""
+
+    __tablename__ = "health_check_runs"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    organization_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    total: Mapped[int]
+    started_by: Mapped[str] = mapped_column(String(100))
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+Index("ix_health_check_runs_newest", HealthCheckRun.organization_id, HealthCheckRun.started_at.desc())

@@ -1,0 +1,114 @@
+"""Pages of the health room: the logs of one integration and of all."""
+
+import uuid
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, abort, request, url_for
+from flask.wrappers import Response
+
+from portal import clock
+from portal.database import COUNT_LIMIT
+from portal.health import service
+from portal.health.models import LogStatus
+from portal.health.service import LogFilters
+from portal.integrations import queries
+from portal.integrations.models import CheckKind, Integration
+from portal.web.access import Who, allow, identity
+from portal.web.render import page
+
+blueprint = Blueprint("health", __name__, url_prefix="/admin")
+WINDOWS = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", timedelta(days=7)),
+           "30d": ("Last 30 days", timedelta(days=30))}  # fmt: skip
+KINDS = [("", "Any kind"), *((each, each.capitalize()) for each in CheckKind)]
+STATUSES = [("", "Any status"), *((each, each.capitalize()) for each in LogStatus)]
+TIMES = [("", "Any time"), *((key, label) for key, (label, _) in WINDOWS.items()), ("between", "Between two dates")]
+
+
+@blueprint.get("/health-logs")
+@allow(Who.ADMIN)
+def index() -> Response:
+    """Show the health logs of all integrations."""
+    return _page(None)
+
+
+@blueprint.get("/integrations/<uuid:integration_id>/logs")
+@allow(Who.ADMIN)
+def of_integration(integration_id: uuid.UUID) -> Response:
+    """Show the health logs of one integration."""
+    return _page(queries.get(organization_id=identity().organization_id, integration_id=integration_id))
+
+
+def _page(integration: Integration | None) -> Response:
+    organization_id, chosen = identity().organization_id, _chosen()
+    filters = _filters(chosen, integration)
+    cursor = request.args.get("cursor", "")
+    try:
+        found = service.logs(organization_id=organization_id, filters=filters, cursor=cursor)
+    except ValueError:
+        abort(404)
+    total = service.count_logs(organization_id=organization_id, filters=filters)
+    here = url_for("health.of_integration", integration_id=integration.id) if integration else url_for("health.index")
+    return page(
+        "health/logs.html",
+        block=_block(),
+        integration=integration,
+        names=_names(organization_id, found.items),
+        logs=found.items,
+        here=here,
+        next_url=_with(here, chosen, found.next_cursor) if found.next_cursor else None,
+        total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
+        any_filter=any(chosen.values()),
+        chosen=chosen,
+        kinds=KINDS,
+        statuses=STATUSES,
+        times=TIMES,
+    )
+
+
+def _block() -> str:
+    return {"more-logs": "rows", "log-list": "list"}.get(request.headers.get("HX-Target", ""), "main")
+
+
+def _chosen() -> dict[str, str]:
+    """Return the filters as they stand in the address; what no list offers counts as not chosen."""
+    offered = {"kind": dict(KINDS), "status": dict(STATUSES), "time": dict(TIMES)}
+    chosen = {name: request.args.get(name, "") for name in offered}
+    chosen = {name: value if value in offered[name] else "" for name, value in chosen.items()}
+    dates = {name: request.args.get(name, "")[:10] for name in ("since", "until")}
+    return chosen | dates | {"q": request.args.get("q", "").strip()[:100]}
+
+
+def _filters(chosen: dict[str, str], integration: Integration | None) -> LogFilters:
+    since = until = None
+    if chosen["time"] in WINDOWS:
+        since = clock.now() - WINDOWS[chosen["time"]][1]
+    elif chosen["time"] == "between":
+        since, until = _midnight(chosen["since"], 0), _midnight(chosen["until"], 1)
+    return LogFilters(
+        integration_id=integration.id if integration else None,
+        check_type=chosen["kind"],
+        status=chosen["status"],
+        since=since,
+        until=until,
+        text=chosen["q"],
+    )
+
+
+def _midnight(text: str, days: int) -> datetime | None:
+    """Return the start of a date, or of the day after it, where the viewer is; None for what is no date."""
+    try:
+        day = date.fromisoformat(text) + timedelta(days=days)
+        return datetime.combine(day, time(), ZoneInfo(identity().time_zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _with(here: str, chosen: dict[str, str], cursor: str) -> str:
+    return f"{here}?{urlencode({**{name: value for name, value in chosen.items() if value}, 'cursor': cursor})}"
+
+
+def _names(organization_id: uuid.UUID, logs: list[Any]) -> dict[uuid.UUID, tuple[str, bool]]:
+    return queries.names(organization_id=organization_id, ids={each.integration_id for each in logs})

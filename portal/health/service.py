@@ -1,0 +1,182 @@
+"""Health checks as people use them: one now, all at once with progress, and the logs."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, func, or_, select, tuple_, update
+
+from portal import clock
+from portal.audit import trail
+from portal.database import Page, count_rows, db, decode_cursor, encode_cursor, new_id, wake_after_commit
+from portal.health import checks
+from portal.health.models import HealthCheckRun, HealthLog, LogStatus
+from portal.integrations.calls import place
+from portal.integrations.models import CheckKind, Integration
+from portal.integrations.service import WAKE
+from portal.providers.base import Report
+
+PAGE = 25
+RUN_IS_SHOWN = timedelta(minutes=10)
+"""How long the page keeps to the newest "Health check all"."""
+
+
+class Disabled(Exception):
+    """The integration is disabled, so it is not checked."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a "Health check all" has come."""
+
+    run_id: uuid.UUID
+    total: int
+    passed: int
+    failed: int
+    remaining: int
+
+    @property
+    def done(self) -> int:
+        """Checks that ended; integrations that were disabled or deleted meanwhile count as done."""
+        return self.total - self.remaining
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogFilters:
+    """What the logs are narrowed to; None and empty texts narrow nothing."""
+
+    integration_id: uuid.UUID | None = None
+    check_type: str = ""
+    status: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+
+
+def check_now(*, integration: Integration, asked_by: str) -> Report | None:
+    """Check one integration for a person who waits. Owns its transactions.
+
+    Returns:
+        What was found; None where it was disabled, deleted or checked again meanwhile.
+
+    Raises:
+        Disabled: it is switched off.
+        TooBusy: too many people wait for providers right now.
+    """
+    if not integration.enabled:
+        raise Disabled
+    with place():
+        return checks.run(checks.claim_one(integration.id, kind=CheckKind.MANUAL, asked_by=asked_by))
+
+
+def check_all(*, organization_id: uuid.UUID, asked_by: str) -> HealthCheckRun:
+    """Ask for a check of every enabled integration. The runner does them; the progress is counted from the logs.
+
+    A second call while one is under way returns the one that runs.
+    """
+    running = current_run(organization_id=organization_id)
+    if running and progress(running).remaining:
+        return running
+    run = HealthCheckRun(
+        id=new_id(), organization_id=organization_id, total=0, started_by=asked_by[:100], started_at=clock.now()
+    )
+    asked = db.session.execute(
+        update(Integration)
+        .where(Integration.organization_id == organization_id, Integration.enabled, Integration.deleted_at.is_(None))
+        .values(
+            next_check_at=run.started_at, next_check_kind=CheckKind.MANUAL, next_check_run_id=run.id, check_token=None
+        )
+        .returning(Integration.id),
+        execution_options={"synchronize_session": False},
+    ).all()
+    run.total = len(asked)
+    db.session.add(run)
+    trail.record(
+        action="health.check_all", organization_id=organization_id, target_type="organization",
+        target_id=organization_id, after={"integrations": run.total},
+    )  # fmt: skip
+    db.session.flush()
+    wake_after_commit(WAKE)
+    return run
+
+
+def current_run(*, organization_id: uuid.UUID) -> HealthCheckRun | None:
+    """Return the newest "Health check all", as long as it is worth showing."""
+    return db.session.scalar(
+        select(HealthCheckRun)
+        .where(
+            HealthCheckRun.organization_id == organization_id,
+            HealthCheckRun.started_at > clock.now() - RUN_IS_SHOWN,
+        )
+        .order_by(HealthCheckRun.started_at.desc())
+        .limit(1)
+    )
+
+
+def progress(run: HealthCheckRun) -> Progress:
+    """Count how far a run has come."""
+    remaining = db.session.scalar(
+        select(func.count()).select_from(Integration).where(Integration.next_check_run_id == run.id)
+    )
+    counts = dict(
+        db.session.execute(
+            select(HealthLog.status, func.count()).where(HealthLog.run_id == run.id).group_by(HealthLog.status)
+        ).all()
+    )
+    passed = counts.get(LogStatus.SUCCESS, 0) + counts.get(LogStatus.LIMITED, 0)
+    return Progress(run.id, run.total, passed, counts.get(LogStatus.FAILURE, 0), remaining or 0)
+
+
+def logs(*, organization_id: uuid.UUID, filters: LogFilters, cursor: str = "", limit: int = PAGE) -> Page[HealthLog]:
+    """Return one page of health logs, newest first.
+
+    Raises:
+        ValueError: the cursor is not one of this list.
+    """
+    query = _narrowed(organization_id, filters)
+    if cursor:
+        at, row_id = decode_cursor(cursor, 2)
+        key = tuple_(HealthLog.checked_at, HealthLog.id)
+        types = [HealthLog.checked_at.type, HealthLog.id.type]
+        query = query.where(key < tuple_(datetime.fromisoformat(at), uuid.UUID(row_id), types=types))
+    rows = db.session.scalars(query.order_by(HealthLog.checked_at.desc(), HealthLog.id.desc()).limit(limit + 1)).all()
+    items = list(rows[:limit])
+    return Page(items, encode_cursor(items[-1].checked_at, items[-1].id) if len(rows) > limit else None)
+
+
+def count_logs(*, organization_id: uuid.UUID, filters: LogFilters) -> int:
+    """Return how many logs the filters leave, up to database.COUNT_LIMIT and one."""
+    return count_rows(_narrowed(organization_id, filters))
+
+
+def recent_failures(*, integration: Integration, limit: int = 5) -> Sequence[HealthLog]:
+    """Return the newest failed or limited checks of an integration."""
+    return db.session.scalars(
+        select(HealthLog)
+        .where(HealthLog.integration_id == integration.id, HealthLog.status != LogStatus.SUCCESS)
+        .order_by(HealthLog.checked_at.desc(), HealthLog.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def _narrowed(organization_id: uuid.UUID, filters: LogFilters) -> Select[HealthLog]:
+    query = select(HealthLog).where(HealthLog.organization_id == organization_id)
+    if filters.integration_id:
+        query = query.where(HealthLog.integration_id == filters.integration_id)
+    if filters.check_type:
+        query = query.where(HealthLog.check_type == filters.check_type)
+    if filters.status:
+        query = query.where(HealthLog.status == filters.status)
+    if filters.since:
+        query = query.where(HealthLog.checked_at >= filters.since)
+    if filters.until:
+        query = query.where(HealthLog.checked_at < filters.until)
+    if filters.text:
+        query = query.where(
+            or_(
+                HealthLog.error_message.icontains(filters.text, autoescape=True),
+                HealthLog.error_class.icontains(filters.text, autoescape=True),
+            )
+        )
+    return query

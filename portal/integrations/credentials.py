@@ -1,0 +1,87 @@
+"""The one service that seals and opens the secrets of integrations; every opening is recorded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from portal import clock, keyring
+from portal.audit import access, trail
+from portal.database import db
+from portal.integrations.models import Integration, IntegrationSecret
+from portal.security.encryption import Context
+from portal.security.masking import mask
+
+PURPOSE = "credentials"
+
+
+@dataclass(frozen=True)
+class StoredSecret:
+    """What may be shown of a stored secret."""
+
+    mask: str
+    at: datetime
+    by: str
+
+
+def _context(integration: Integration, field: str) -> Context:
+    return Context(PURPOSE, integration.organization_id, IntegrationSecret.__tablename__, integration.id, field)
+
+
+def stored(integration: Integration) -> dict[str, StoredSecret]:
+    """Return, by field name, what may be shown of the secrets that are stored. Opens none."""
+    rows = db.session.scalars(select(IntegrationSecret).where(IntegrationSecret.integration_id == integration.id))
+    return {row.field: StoredSecret(row.masked, row.stored_at, row.stored_by) for row in rows}
+
+
+def store(integration: Integration, secrets: Mapping[str, str | None]) -> None:
+    """Replace the given secrets and remove those given as None; all others stay as they are."""
+    for field, value in secrets.items():
+        db.session.execute(
+            delete(IntegrationSecret).where(
+                IntegrationSecret.integration_id == integration.id, IntegrationSecret.field == field
+            )
+        )
+        if value is not None:
+            db.session.add(_sealed(integration, field, value))
+    db.session.flush()
+
+
+def _sealed(integration: Integration, field: str, value: str) -> IntegrationSecret:
+    return IntegrationSecret(
+        integration_id=integration.id,
+        field=field,
+        sealed=keyring.seal(value, _context(integration, field)),
+        masked=mask(value),
+        stored_at=clock.now(),
+        stored_by=trail.current_actor().name[:100],
+    )
+
+
+def wipe(integration: Integration) -> None:
+    """Remove every secret of an integration, for good."""
+    db.session.execute(delete(IntegrationSecret).where(IntegrationSecret.integration_id == integration.id))
+
+
+def open_all(integration: Integration, *, reason: str) -> dict[str, Any]:
+    """Return the complete values of an integration, secrets opened, and record that they were used.
+
+    Args:
+        integration: whose.
+        reason: what for, as the credential access page shows it, such as "Health check".
+
+    Raises:
+        SecurityError: a secret cannot be opened: its key is missing, or the row was tampered with.
+    """
+    rows = db.session.scalars(select(IntegrationSecret).where(IntegrationSecret.integration_id == integration.id)).all()
+    opened = {row.field: keyring.open_sealed(row.sealed, _context(integration, row.field)) for row in rows}
+    if opened:
+        access.record_use(
+            organization_id=integration.organization_id,
+            integration_id=integration.id,
+            integration_name=integration.name,
+            purpose=reason,
+        )
+    return {**integration.config, **opened}

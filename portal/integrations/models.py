@@ -1,0 +1,148 @@
+"""Tables of the integrations: what is configured, its stored secrets, its usage by hour."""
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.database import Base, UTCDateTime, new_id
+
+
+class Status(StrEnum):
+    """What an integration can do right now."""
+
+    ACTIVE = "active"
+    """Used for sending."""
+    INACTIVE = "inactive"
+    """Disabled, or not yet verified: never used for sending."""
+    ERROR = "error"
+    """Two checks in a row failed."""
+
+
+class Condition(StrEnum):
+    """What a person should know beyond the status."""
+
+    UNVERIFIED = "unverified"
+    """Saved without a passed test; active after its first success."""
+    REAUTH = "reauth"
+    """The provider refuses the credentials."""
+    LIMITED = "limited"
+    """The provider asked to slow down; no outage."""
+
+
+class CheckKind(StrEnum):
+    """Why a health check runs."""
+
+    MANUAL = "manual"
+    SCHEDULED = "scheduled"
+    AUTO = "auto"
+
+
+class Integration(Base):
+    """One configured provider of one organization."""
+
+    __tablename__ = "integrations"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    organization_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    provider: Mapped[str] = mapped_column(String(50))
+    type: Mapped[str] = mapped_column(String(50))
+    capabilities: Mapped[list[str]] = mapped_column(JSON, default=list)
+    name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str] = mapped_column(String(200))
+    """The name as it is compared and sorted: case folded."""
+    config: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """Values of the provider's fields that are not secret."""
+    enabled: Mapped[bool] = mapped_column(default=True)
+    sandbox: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[str] = mapped_column(String(20), default=Status.INACTIVE)
+    condition: Mapped[str | None] = mapped_column(String(20), default=Condition.UNVERIFIED)
+    max_per_hour: Mapped[int | None]
+    max_per_day: Mapped[int | None]
+
+    error_class: Mapped[str | None] = mapped_column(String(30))
+    error_title: Mapped[str | None] = mapped_column(String(100))
+    error_code: Mapped[str | None] = mapped_column(String(60))
+    error_message: Mapped[str | None] = mapped_column(String(1000))
+    error_hint: Mapped[str | None] = mapped_column(String(1000))
+    error_count: Mapped[int] = mapped_column(default=0)
+    """Failed checks in a row."""
+    failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    last_health_check: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_health_check_status: Mapped[str | None] = mapped_column(String(20))
+    last_health_check_ms: Mapped[int | None]
+    last_sync: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Last send, sync run or check, whichever came last."""
+    last_sync_ok: Mapped[bool | None]
+
+    health_check_interval_minutes: Mapped[int] = mapped_column(default=5)
+    next_check_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the next check is due; none while disabled or deleted."""
+    next_check_kind: Mapped[str] = mapped_column(String(20), default=CheckKind.AUTO)
+    next_check_run_id: Mapped[uuid.UUID | None]
+    """The "Health check all" that asked for the next check."""
+    check_token: Mapped[uuid.UUID | None]
+    """Set while a check runs: only the worker that holds it may record the outcome. While it is held, next_check_at
+    is the end of its lease, so that the check of a worker that died is due again by itself."""
+
+    created_by: Mapped[uuid.UUID | None]
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+LIVE = Integration.deleted_at.is_(None)
+
+Index(
+    "uq_integrations_live_name",
+    Integration.organization_id,
+    Integration.provider,
+    Integration.name_key,
+    unique=True,
+    sqlite_where=LIVE,
+    postgresql_where=LIVE,
+)
+Index("ix_integrations_list", Integration.organization_id, Integration.deleted_at, Integration.name_key, Integration.id)
+Index(
+    "ix_integrations_due",
+    Integration.next_check_at,
+    sqlite_where=Integration.next_check_at.is_not(None),
+    postgresql_where=Integration.next_check_at.is_not(None),
+)
+Index(
+    "ix_integrations_run",
+    Integration.next_check_run_id,
+    sqlite_where=Integration.next_check_run_id.is_not(None),
+    postgresql_where=Integration.next_check_run_id.is_not(None),
+)
+
+
+class IntegrationSecret(Base):
+    """One secret value of an integration: sealed, with the little that people may see of it."""
+
+    __tablename__ = "integration_secrets"
+    __table_args__ = (UniqueConstraint("integration_id", "field"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    integration_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    field: Mapped[str] = mapped_column(String(50))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    masked: Mapped[str] = mapped_column(String(20))
+    stored_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    stored_by: Mapped[str] = mapped_column(String(100))
+
+
+class IntegrationUsage(Base):
+    """How many messages an integration sent in one hour, for its limits."""
+
+    __tablename__ = "integration_usage"
+
+    integration_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    )
+    hour: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    sent: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,193 @@
+"""What the pages of this room say: words for tests, saves, usage and the catalogue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from portal import clock
+from portal.integrations import usage as counters
+from portal.integrations.credentials import StoredSecret
+from portal.integrations.drafts import Submission
+from portal.integrations.forms import LIMITS, DrawerForm
+from portal.integrations.models import Condition, Integration, Status
+from portal.integrations.usage import Usage
+from portal.providers import catalogue
+from portal.providers.base import Capability, Provider, Report, SendOutcome
+from portal.providers.fields import FieldKind
+
+STATUS_WORDS = {Status.ACTIVE: "Active", Status.ERROR: "Error"}
+CONDITION_WORDS = {
+    Condition.REAUTH: "Re-authenticate",
+    Condition.UNVERIFIED: "Unverified",
+    Condition.LIMITED: "Limited",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the drawer shows above the form: the result of a test or of a test email."""
+
+    title: str = ""
+    tone: str = "err"
+    text: str = ""
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    receipt: str = ""
+    tested: bool = False
+    """Whether the values in the form were tested and failed, so that Save reads "Save as unverified"."""
+    copy: str = ""
+
+
+def status_word(integration: Integration) -> str:
+    """Return the one word for how an integration is (ui.md: no other words for these states)."""
+    if not integration.enabled:
+        return "Disabled"
+    if integration.check_token is not None:
+        return "Checking"
+    if integration.next_check_run_id is not None:
+        return "Queued"
+    return settled_word(integration)
+
+
+def settled_word(integration: Integration) -> str:
+    """Return the word for how an integration is, apart from any check under way."""
+    if not integration.enabled:
+        return "Disabled"
+    if integration.condition is not None:
+        return CONDITION_WORDS[Condition(integration.condition)]
+    return STATUS_WORDS.get(Status(integration.status), "Disabled")
+
+
+def provider_label(integration: Integration) -> str:
+    """Return the provider as lists name it, such as "SMTP, Mailgun"."""
+    return catalogue.get(integration.provider).label(integration.config)
+
+
+def impact(integration: Integration) -> str:
+    """Return what does not work for the business while this integration is down."""
+    return Capability(integration.type).impact
+
+
+def first_name(provider: Provider, taken: int) -> str:
+    """Return a name to start with; a second one of the same provider gets a number."""
+    base = f"{provider.capabilities[0].label} ({provider.name})"
+    return base if not taken else f"{base} {taken + 1}"
+
+
+def capability_choices() -> list[tuple[str, str]]:
+    """Return the options of a filter by capability: those that some provider has."""
+    return [("", "Any capability"), *((str(each), each.label) for each in catalogue.by_capability())]
+
+
+def catalogue_groups(text: str, capability: str) -> list[tuple[str, list[Provider]]]:
+    """Return the providers by capability, narrowed to what a person looks for."""
+    words = text.casefold()
+    groups = []
+    for each, providers in catalogue.by_capability().items():
+        found = [one for one in providers if words in f"{one.name} {one.summary} {each.label}".casefold()]
+        if found and capability in ("", each):
+            groups.append((each.label, found))
+    return groups
+
+
+def unchanged(form: DrawerForm) -> Submission:
+    """Return the submission that changes nothing: what is stored, every secret kept."""
+    raw = {name: form.values.get(name, "") for name in (each.name for each in form.provider.fields)}
+    return Submission(
+        name=str(form.values["name"]),
+        raw={name: value for name, value in raw.items() if name not in form.provider.secret_names},
+        verbs={},
+        limits={name: str(form.values.get(name) or "") for name in LIMITS},
+        sandbox=bool(form.values.get("sandbox")),
+        person=False,
+    )
+
+
+def with_report(form: DrawerForm, report: Report) -> DrawerForm:
+    """Return the form with the field marked that the failed test names."""
+    if report.error is None or not report.error.field:
+        return form
+    return replace(form, errors={**form.errors, report.error.field: f"{report.error.message} {report.error.hint}"})
+
+
+def of_test(report: Report, receipt: str, *, saving: bool = False) -> Shown:
+    """Return what the drawer shows of a staged test."""
+    steps = [shown_step(each.as_dict()) for each in report.steps]
+    if report.error is None:
+        took = f"Tested in {report.response_time_ms:,} ms."
+        return Shown("Connection works", "ok", took, steps, receipt, copy=_copied(report))
+    failed = "Not saved" if saving else "Not working"
+    return Shown(f"{failed}: {report.error.title}", "err", "", steps, "", tested=True, copy=_copied(report))
+
+
+def shown_step(step: dict[str, Any]) -> dict[str, Any]:
+    """Return a step as the page's macro takes it: the provider's own words as code."""
+    verbatim = step.get("verbatim")
+    return {
+        "name": step["name"],
+        "state": step["state"],
+        "detail": None if verbatim else step["detail"],
+        "code": step["detail"] if verbatim else None,
+        "duration_ms": step["duration_ms"],
+        "hint": step.get("hint") or None,
+    }
+
+
+def _copied(report: Report) -> str:
+    lines = [f"{step.name}: {step.state} {step.detail}".rstrip() for step in report.steps]
+    return "\n".join(lines)
+
+
+def of_sending(outcome: SendOutcome, to: str) -> Shown:
+    """Return what the drawer shows of a test email."""
+    if outcome.error is None:
+        return Shown(f"Test email accepted for {to}", "ok", f"The server said: {outcome.provider_id or 'accepted'}")
+    error = outcome.error
+    said = f' The server said: "{error.said}"' if error.said else ""
+    return Shown(f"Test email not sent: {error.title}", "err", f"{error.message} {error.hint}{said}", tested=True)
+
+
+def saved_words(integration: Integration, report: Report | None) -> str:
+    """Return what a toast adds to "Integration saved."."""
+    if report is not None:
+        return f"Tested in {report.response_time_ms:,} ms."
+    if integration.condition == Condition.UNVERIFIED:
+        return "It is unverified: not used for sending until a check passes."
+    return ""
+
+
+def usage(form: DrawerForm, zone: str) -> Usage | None:
+    """Return what a stored integration sent this hour and today."""
+    if not form.integration_id or not form.has_limits:
+        return None
+    return counters.of(UUID(form.integration_id), day_starts=_midnight(zone))
+
+
+def usage_of(integration: Integration, zone: str) -> Usage | None:
+    """Return what an integration sent this hour and today, where it carries email."""
+    if Capability.EMAIL not in integration.capabilities:
+        return None
+    return counters.of(integration.id, day_starts=_midnight(zone))
+
+
+def facts(integration: Integration, secrets: Mapping[str, StoredSecret]) -> list[tuple[str, str]]:
+    """Return the configuration as label and value, secrets masked; fields that hold nothing say so."""
+    shown = []
+    for each in catalogue.get(integration.provider).fields:
+        if each.kind is FieldKind.CONFIRM:
+            continue
+        value = secrets[each.name].mask if each.name in secrets else integration.config.get(each.name, "")
+        choice = each.choice(value)
+        shown.append((each.label, choice.label if choice else str(value)))
+    return shown
+
+
+def _midnight(zone: str) -> datetime:
+    return clock.now().astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def capability_label(slug: str) -> str:
+    """Return how a capability is written, such as "Email"."""
+    return Capability(slug).label

@@ -1,0 +1,191 @@
+"""Reading integrations: one, a page of them, how many of each kind. Always within one organization."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, tuple_
+
+from portal.database import Page, count_rows, db, decode_cursor, encode_cursor
+from portal.integrations.models import Condition, Integration, Status
+from portal.providers import catalogue
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+PAGE = 25
+
+
+class NotFound(Exception):
+    """The organization has no such integration; whether another one has it is not said."""
+
+
+@dataclass(frozen=True)
+class Stats:
+    """How many integrations an organization has, and how they are."""
+
+    total: int
+    active: int
+    error: int
+    disabled: int
+    waiting: int
+    """Enabled but not yet verified."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What a list of integrations is narrowed to; empty texts narrow nothing."""
+
+    text: str = ""
+    capability: str = ""
+    status: str = ""
+
+    def __bool__(self) -> bool:
+        """Whether anything is narrowed."""
+        return bool(self.text or self.capability or self.status)
+
+
+@dataclass(frozen=True)
+class Sort:
+    """An order of the list: the expressions that make its key, which way, and how a cursor's text becomes a value."""
+
+    key: tuple[tuple[ColumnElement[Any], Callable[[str], Any]], ...]
+    descending: bool = False
+
+
+SEVERITY = case(
+    (Integration.status == Status.ERROR, 0),
+    (Integration.condition.is_not(None) & Integration.enabled, 1),
+    (Integration.enabled, 2),
+    else_=3,
+)
+LAST_SYNC = func.coalesce(Integration.last_sync, LONG_AGO, type_=Integration.last_sync.type)
+NAME, PROVIDER = Integration.name_key.expression, Integration.provider.expression
+SORTS = {
+    "name": Sort(((NAME, str),)),
+    "provider": Sort(((PROVIDER, str), (NAME, str))),
+    "status": Sort(((SEVERITY, int), (NAME, str))),
+    "last_sync": Sort(((LAST_SYNC, datetime.fromisoformat),), descending=True),
+}
+
+STATUS_FILTERS: dict[str, ColumnElement[bool]] = {
+    "active": Integration.status == Status.ACTIVE,
+    "error": Integration.status == Status.ERROR,
+    "disabled": Integration.enabled.is_(False),
+    "unverified": (Integration.condition == Condition.UNVERIFIED) & Integration.enabled,
+    "reauth": Integration.condition == Condition.REAUTH,
+    "limited": Integration.condition == Condition.LIMITED,
+}
+
+
+def _live(organization_id: uuid.UUID) -> Select[Integration]:
+    return select(Integration).where(Integration.organization_id == organization_id, Integration.deleted_at.is_(None))
+
+
+def get(*, organization_id: uuid.UUID, integration_id: uuid.UUID, lock: bool = False) -> Integration:
+    """Return one integration of the organization.
+
+    Args:
+        organization_id: whose.
+        integration_id: which.
+        lock: whether it is about to be changed, so that changes come one after the other.
+
+    Raises:
+        NotFound: the organization has none with this id, or it was deleted.
+    """
+    query = _live(organization_id).where(Integration.id == integration_id)
+    found = db.session.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def search(
+    *, organization_id: uuid.UUID, filters: Filters, sort: str = "name", cursor: str = "", limit: int = PAGE
+) -> Page[Integration]:
+    """Return one page of the organization's integrations.
+
+    Raises:
+        ValueError: the cursor is not one of this list.
+    """
+    order = SORTS[sort]
+    columns = [column for column, _ in order.key] + [Integration.id]
+    query = _narrowed(_live(organization_id), filters)
+    if cursor:
+        parts = decode_cursor(cursor, len(columns))
+        values = [parse(part) for (_, parse), part in zip(order.key, parts, strict=False)] + [uuid.UUID(parts[-1])]
+        here, there = tuple_(*columns), tuple_(*values, types=[column.type for column in columns])
+        query = query.where(here < there if order.descending else here > there)
+    query = query.order_by(*(column.desc() if order.descending else column for column in columns))
+    rows = db.session.execute(query.add_columns(*columns[:-1]).limit(limit + 1)).all()
+    items = [row[0] for row in rows[:limit]]
+    more = len(rows) > limit
+    return Page(items, encode_cursor(*map(_part, rows[limit - 1][1:]), items[-1].id) if more else None)
+
+
+def _part(value: Any) -> datetime | str:
+    return value if isinstance(value, datetime) else str(value)
+
+
+def count(*, organization_id: uuid.UUID, filters: Filters) -> int:
+    """Return how many integrations the filters leave, up to database.COUNT_LIMIT and one."""
+    return count_rows(_narrowed(_live(organization_id), filters))
+
+
+def _narrowed(query: Select[Integration], filters: Filters) -> Select[Integration]:
+    if filters.text:
+        text = filters.text.casefold()
+        slugs = [each.slug for each in catalogue.all() if text in each.name.casefold()]
+        query = query.where(or_(Integration.name_key.contains(text, autoescape=True), Integration.provider.in_(slugs)))
+    if filters.capability:
+        slugs = [each.slug for each in catalogue.all() if filters.capability in each.capabilities]
+        query = query.where(Integration.provider.in_(slugs))
+    if filters.status:
+        query = query.where(STATUS_FILTERS[filters.status])
+    return query
+
+
+def stats(*, organization_id: uuid.UUID) -> Stats:
+    """Count the organization's integrations by how they are."""
+    sums = [
+        func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+        for condition in (
+            STATUS_FILTERS["active"],
+            STATUS_FILTERS["error"],
+            STATUS_FILTERS["disabled"],
+            STATUS_FILTERS["unverified"],
+        )
+    ]
+    query = select(func.count(), *sums).where(
+        Integration.organization_id == organization_id, Integration.deleted_at.is_(None)
+    )
+    return Stats(*db.session.execute(query).one())
+
+
+def failing(*, organization_id: uuid.UUID, limit: int = 20) -> Sequence[Integration]:
+    """Return the integrations in error, the longest failing first."""
+    query = _live(organization_id).where(Integration.status == Status.ERROR, Integration.enabled)
+    return db.session.scalars(query.order_by(Integration.failing_since, Integration.id).limit(limit)).all()
+
+
+def connected(*, organization_id: uuid.UUID) -> dict[str, tuple[int, int]]:
+    """Return, by provider, how many integrations there are and how many of them are disabled."""
+    query = (
+        select(Integration.provider, func.count(), func.sum(case((Integration.enabled, 0), else_=1)))
+        .where(Integration.organization_id == organization_id, Integration.deleted_at.is_(None))
+        .group_by(Integration.provider)
+    )
+    return {slug: (count, disabled) for slug, count, disabled in db.session.execute(query)}
+
+
+def names(*, organization_id: uuid.UUID, ids: set[uuid.UUID]) -> dict[uuid.UUID, tuple[str, bool]]:
+    """Return name and whether it still exists, by id; deleted integrations keep their names in the logs."""
+    query = select(Integration.id, Integration.name, Integration.deleted_at.is_(None)).where(
+        Integration.organization_id == organization_id, Integration.id.in_(ids)
+    )
+    return {row_id: (name, bool(live)) for row_id, name, live in db.session.execute(query)} if ids else {}
+
+
+def count_sandbox(*, organization_id: uuid.UUID) -> int:
+    """Return how many integrations point at the sandbox."""
+    return count_rows(_live(organization_id).where(Integration.sandbox))

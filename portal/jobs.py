@@ -1,0 +1,89 @@
+"""The table of jobs and the scheduler that ticks them; what is due always stands in the database, never in here."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+from flask import Flask
+
+from portal import clock
+from portal.accounts import housekeeping
+from portal.database import db, on_wake
+from portal.health.runner import CheckRunner
+from portal.integrations.service import WAKE
+
+log = logging.getLogger("portal.jobs")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that is looked at every so often.
+
+    Attributes:
+        name: how logs call it.
+        seconds: time between two looks.
+        run: one look; it does a bounded amount of work and returns.
+        topic: a commit that wakes this topic asks for a look at once.
+    """
+
+    name: str
+    seconds: float
+    run: Callable[[], object]
+    topic: str = ""
+
+
+class Scheduler:
+    """Runs the jobs of one process."""
+
+    def __init__(self, app: Flask) -> None:
+        """Prepare the jobs; nothing runs before `start`."""
+        self._app = app
+        self._checks = CheckRunner(app, woken=lambda: self._wake("health-checks"))
+        self._ticker = BackgroundScheduler(timezone=UTC)
+        self._off: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self.jobs = (
+            Job("health-checks", 1, self._checks.tick, topic=WAKE),
+            Job("housekeeping", 600, housekeeping.tidy),
+        )
+
+    def start(self) -> None:
+        """Start ticking."""
+        for job in self.jobs:
+            self._ticker.add_job(
+                self._run, "interval", args=[job], id=job.name, seconds=job.seconds, next_run_time=clock.now(),
+                coalesce=True, max_instances=1, misfire_grace_time=None,
+            )  # fmt: skip
+            if job.topic:
+                self._off.append(on_wake(job.topic, lambda name=job.name: self._wake(name)))  # type: ignore[misc]
+        # A look that finds the one before still running is not lost work: the rows are still due at the next.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._ticker.start()
+
+    def stop(self, timeout: float = 20.0) -> None:
+        """Stop ticking, and wait up to `timeout` seconds for checks under way."""
+        for off in self._off:
+            off()
+        self._ticker.shutdown(wait=True)
+        self._checks.stop(timeout)
+
+    def _wake(self, name: str) -> None:
+        """Ask for a look now. Called from whichever thread committed."""
+        with self._lock:
+            try:
+                self._ticker.modify_job(name, next_run_time=clock.now())
+            except JobLookupError:
+                log.debug("job %s is not scheduled any more", name)
+
+    def _run(self, job: Job) -> None:
+        with self._app.app_context():
+            try:
+                job.run()
+            except Exception:  # the job runner: a failed look is logged, and the next one comes by itself
+                log.exception("job %s failed", job.name)
+            finally:
+                db.session.remove()

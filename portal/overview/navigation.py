@@ -1,0 +1,62 @@
+"""The navigation: which pages there are for whom, where the viewer is, and what waits."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request, url_for
+
+from portal.integrations import queries
+from portal.integrations.queries import Filters
+from portal.web.access import Role, signed_in
+
+
+@dataclass(frozen=True)
+class Item:
+    """One page in the navigation; `within` are the endpoints that count as being there."""
+
+    label: str
+    endpoint: str
+    within: tuple[str, ...] = ()
+
+
+HEALTH = (
+    Item("Integrations", "overview.dashboard", ("overview.", "integrations.")),
+    Item("Health logs", "health.index", ("health.",)),
+)
+SETTINGS = (
+    Item("Audit", "audit.index", ("audit.index", "audit.verify")),
+    Item("Credential access", "audit.credential_access", ("audit.credential_access",)),
+)
+
+
+def navigation() -> dict[str, Any]:
+    """Return the groups of the navigation for whoever looks, and the banner of the page."""
+    who = signed_in()
+    if who is None or who.role is Role.AGENT or not who.two_factor_enrolled:
+        return {"nav_groups": [], "sandbox_banner": ""}
+    sandboxed = queries.count_sandbox(organization_id=who.organization_id)
+    failing = queries.count(organization_id=who.organization_id, filters=Filters(status="error"))
+    first = _entry(HEALTH[0]) | {"count": failing or None, "count_noun": "in error", "tone": "err"}
+    groups = [
+        {"title": None, "items": [first, *(_entry(each) for each in HEALTH[1:])], "collapsed": False},
+        {"title": "Settings", "items": [_entry(each) for each in SETTINGS], "collapsed": not _in(SETTINGS)},
+    ]
+    noun = "integration points" if sandboxed == 1 else "integrations point"
+    banner = f"{sandboxed} {noun} at the sandbox. Nothing they send leaves this machine." if sandboxed else ""
+    return {"nav_groups": groups, "sandbox_banner": banner}
+
+
+def _entry(item: Item) -> dict[str, Any]:
+    return {
+        "label": item.label,
+        "url": url_for(item.endpoint),
+        "current": _in((item,)),
+        "count": None,
+        "count_noun": "",
+        "tone": None,
+    }
+
+
+def _in(items: tuple[Item, ...]) -> bool:
+    here = request.endpoint or ""
+    return any(here.startswith(prefix) for item in items for prefix in item.within)

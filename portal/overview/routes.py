@@ -1,0 +1,188 @@
+"""Pages that compose several rooms: dashboard, integration detail, checks from both."""
+
+import uuid
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, abort, request, url_for
+from flask.wrappers import Response
+
+from portal.audit import access as credential_access
+from portal.database import COUNT_LIMIT, reading, unit_of_work
+from portal.health import service as health
+from portal.health.service import Disabled, LogFilters
+from portal.integrations import credentials, presenting, queries
+from portal.integrations.calls import TooBusy
+from portal.integrations.models import Integration
+from portal.integrations.queries import SORTS, STATUS_FILTERS, Filters
+from portal.providers import catalogue
+from portal.providers.base import Report
+from portal.web.access import Role, Who, allow, identity
+from portal.web.filters import duration
+from portal.web.render import add_toast, fragment, go_to, page, trigger, wants_fragment
+
+blueprint = Blueprint("overview", __name__)
+CALM, LIVELY = 15, 2
+"""Seconds between two looks of an open page: while nothing happens, and while checks run."""
+STATUS_CHOICES = [
+    ("", "Any status"),
+    ("active", "Active"),
+    ("error", "Error"),
+    ("reauth", "Re-authenticate"),
+    ("unverified", "Unverified"),
+    ("limited", "Limited"),
+    ("disabled", "Disabled"),
+]
+COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
+LOGS_ON_DETAIL = 10
+
+
+@blueprint.get("/")
+@allow(Who.MEMBER)
+def home() -> Response:
+    """Lead to the page that the role starts with."""
+    return go_to(url_for("accounts.profile" if identity().role is Role.AGENT else "overview.dashboard"))
+
+
+@blueprint.get("/admin/integrations")
+@allow(Who.ADMIN)
+def dashboard() -> Response:
+    """Show figures, critical alerts and all integrations."""
+    blocks = {"board": "update", "more-integrations": "rows"}
+    return page("overview/dashboard.html", block=blocks.get(request.headers.get("HX-Target", ""), "main"), **_board())
+
+
+@blueprint.get("/admin/integrations/<uuid:integration_id>")
+@allow(Who.ADMIN)
+def detail(integration_id: uuid.UUID) -> Response:
+    """Show one integration: how it is, how it is configured, what its checks found."""
+    integration = _get(integration_id)
+    block = "update" if request.headers.get("HX-Target") == "detail" else "main"
+    return page("overview/detail.html", block=block, **_detail(integration))
+
+
+@blueprint.post("/admin/integrations/<uuid:integration_id>/check")
+@allow(Who.ADMIN)
+def check(integration_id: uuid.UUID) -> Response:
+    """Check one integration now."""
+    with reading():
+        integration = _get(integration_id)
+    try:
+        report = health.check_now(integration=integration, asked_by=identity().name)
+    except Disabled:
+        return _checked(integration, None, f"{integration.name} is disabled, so it is not checked.", "off")
+    except TooBusy:
+        return _checked(integration, None, "Not checked: several tests are running. Try again in some seconds.", "warn")
+    if report is None:
+        return _checked(integration, None, f"{integration.name} was changed meanwhile. Check it again.", "warn")
+    if report.ok:
+        said = f"{integration.name}: check passed in {duration(report.response_time_ms)}."
+        return _checked(integration, report, said, "ok")
+    said = f"{integration.name}: {report.error.title if report.error else 'check failed'}."
+    return _checked(integration, report, said, "err")
+
+
+@blueprint.post("/admin/integrations/check-all")
+@allow(Who.ADMIN)
+def check_all() -> Response:
+    """Ask for a check of every enabled integration; the dashboard shows how far it is."""
+    with unit_of_work():
+        run = health.check_all(organization_id=identity().organization_id, asked_by=identity().name)
+    if not wants_fragment():
+        return go_to(url_for("overview.dashboard"), toast="Health check started." if run.total else "Nothing to check.")
+    return fragment("overview/dashboard.html", "update", **_board())
+
+
+def _get(integration_id: uuid.UUID) -> Integration:
+    return queries.get(organization_id=identity().organization_id, integration_id=integration_id)
+
+
+def _checked(integration: Integration, report: Report | None, said: str, tone: str) -> Response:
+    """Answer a check where it was asked for: in its row, on the detail page, or by a toast on the page before."""
+    if request.headers.get("HX-Target", "").startswith("row-"):
+        shown = _summary() | {"integration": _get(integration.id), "quick": report, "oob": True}
+        response = fragment("overview/checked.html", "answer", **shown)
+    elif wants_fragment():
+        response = trigger(Response(status=204), "integrations-changed")
+    else:
+        back = request.referrer or url_for("overview.detail", integration_id=integration.id)
+        return go_to(back, toast=said, tone=tone)
+    return add_toast(response, said, tone=tone)
+
+
+def _summary() -> dict[str, Any]:
+    organization_id = identity().organization_id
+    return {
+        "stats": queries.stats(organization_id=organization_id),
+        "failing": queries.failing(organization_id=organization_id),
+    }
+
+
+def _board() -> dict[str, Any]:
+    """Return everything that the dashboard shows."""
+    organization_id, args = identity().organization_id, request.args
+    filters = Filters(
+        text=args.get("q", "").strip()[:100],
+        capability=args.get("capability", "") if _offered_capability(args.get("capability", "")) else "",
+        status=args.get("status", "") if args.get("status") in STATUS_FILTERS else "",
+    )
+    sort = args.get("sort", "name") if args.get("sort", "name") in SORTS else "name"
+    try:
+        found = queries.search(
+            organization_id=organization_id, filters=filters, sort=sort, cursor=args.get("cursor", "")
+        )
+    except ValueError:
+        abort(404)
+    run = health.current_run(organization_id=organization_id)
+    progress = health.progress(run) if run else None
+    total = queries.count(organization_id=organization_id, filters=filters)
+    chosen = {"q": filters.text, "capability": filters.capability, "status": filters.status, "sort": sort}
+    return _summary() | {
+        "integrations": found.items,
+        "total": "10,000+" if total > COUNT_LIMIT else f"{total:,}",
+        "next_url": _address(chosen | {"cursor": found.next_cursor}) if found.next_cursor else None,
+        "filters_on": bool(filters),
+        "chosen": chosen,
+        "here": _address(chosen),
+        "columns": [(name, label, _address(chosen | {"sort": name})) for name, label in COLUMNS.items()],
+        "capabilities": presenting.capability_choices(),
+        "statuses": STATUS_CHOICES,
+        "run": progress,
+        "quick": None,
+        "every": LIVELY if _is_busy(found.items, progress) else CALM,
+    }
+
+
+def _offered_capability(value: str) -> bool:
+    return value in dict(presenting.capability_choices())
+
+
+def _is_busy(integrations: list[Integration], progress: health.Progress | None) -> bool:
+    checking = any(each.check_token or (each.last_health_check is None and each.enabled) for each in integrations)
+    return checking or bool(progress and progress.remaining)
+
+
+def _address(chosen: dict[str, Any]) -> str:
+    given = {name: value for name, value in chosen.items() if value and (name, value) != ("sort", "name")}
+    query = urlencode(given)
+    return url_for("overview.dashboard") + (f"?{query}" if query else "")
+
+
+def _detail(integration: Integration) -> dict[str, Any]:
+    organization_id = identity().organization_id
+    filters = LogFilters(integration_id=integration.id)
+    provider = catalogue.get(integration.provider)
+    logs = health.logs(organization_id=organization_id, filters=filters, limit=LOGS_ON_DETAIL)
+    return {
+        "integration": integration,
+        "provider": provider,
+        "facts": presenting.facts(integration, credentials.stored(integration)),
+        "last_use": credential_access.last_use(integration.id),
+        "logs": logs.items,
+        "more_logs": logs.next_cursor is not None,
+        "failures": health.recent_failures(integration=integration),
+        "usage": presenting.usage_of(integration, identity().time_zone),
+        "value": integration.health_check_interval_minutes,
+        "error": None,
+        "every": LIVELY if integration.check_token else CALM,
+    }

@@ -1,0 +1,125 @@
+"""The sandbox: providers that behave like the real ones, inside one process and without any account."""
+
+from signal import SIGTERM, getsignal, signal
+from threading import Event
+from types import TracebackType
+from typing import Self
+
+from portal.sandbox.certificates import Authority
+from portal.sandbox.control import control_app
+from portal.sandbox.mailserver import PASSWORD
+from portal.sandbox.services import HOST, MailService, WebService
+from portal.sandbox.state import Fault, State
+
+__all__ = ["PASSWORD", "Sandbox", "SandboxError", "serve"]
+
+WEB_PORT = 8025
+SMTP_PORT = 8026
+
+
+class SandboxError(Exception):
+    """The sandbox cannot start; the text says why in one line."""
+
+
+class Sandbox:
+    """The sandbox's servers, on this machine's loopback address alone. start() and stop() once each."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self._authority = Authority()
+        self._mail = MailService(self.state, self._authority)
+        self._web = WebService(control_app(self.state, self._info))
+        self.port = self.smtp_port = self.smtp_tls_port = 0
+        self.state.on_change(self._mail.release)
+
+    def start(self, port: int = WEB_PORT, smtp_port: int = SMTP_PORT) -> Self:
+        """Listen; port 0 means any free one.
+
+        Raises:
+            SandboxError: a port is taken.
+        """
+        try:
+            self.smtp_port, self.smtp_tls_port = self._mail.start(smtp_port)
+        except OSError as error:
+            raise SandboxError(_taken(smtp_port, "--smtp-port", error)) from None
+        try:
+            self.port = self._web.start(port)
+        except OSError as error:
+            self._mail.stop()
+            raise SandboxError(_taken(port, "--port", error)) from None
+        return self
+
+    def stop(self) -> None:
+        """End every connection and wait for the threads."""
+        self._web.stop()
+        self._mail.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where the sandbox is controlled; the value of PORTAL_SANDBOX_URL."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def ca_pem(self) -> str:
+        """The certificate authority behind the mail server's certificates."""
+        return self._authority.pem
+
+    @property
+    def outbox(self) -> list[dict[str, object]]:
+        """What was sent, newest first."""
+        return self.state.outbox()
+
+    @property
+    def requests(self) -> list[dict[str, object]]:
+        """What was received, newest first."""
+        return self.state.requests()
+
+    def fault(self, provider: str, *, mode: str, delay_ms: int | None = None, times: int | None = None) -> None:
+        """Switch a fault on (mode none: off), as PUT /_sandbox/faults/{provider} does.
+
+        Raises:
+            BadFault: there is no such fault.
+        """
+        self.state.set_fault(provider, Fault.read({"mode": mode, "delay_ms": delay_ms, "times": times}))
+
+    def reset(self) -> None:
+        """Forget everything and switch every fault off."""
+        self.state.reset()
+
+    def _info(self) -> dict[str, object]:
+        return {
+            "smtp": {"host": HOST, "port": self.smtp_port, "tls_port": self.smtp_tls_port},
+            "ca_pem": self.ca_pem,
+        }
+
+
+def serve(port: int = WEB_PORT, smtp_port: int = SMTP_PORT) -> None:
+    """Run the sandbox until the process is told to end; the command `portal sandbox`.
+
+    Raises:
+        SandboxError: a port is taken.
+    """
+    ended = Event()
+    with Sandbox().start(port, smtp_port) as sandbox:
+        before = getsignal(SIGTERM)
+        signal(SIGTERM, lambda *_: ended.set())
+        print(f"Sandbox on {sandbox.url}, mail server on {HOST}:{sandbox.smtp_port}", flush=True)  # noqa: T201
+        print(f"Any user name and the password {PASSWORD} log in. Ctrl+C ends it.", flush=True)  # noqa: T201
+        try:
+            ended.wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            signal(SIGTERM, before)
+
+
+def _taken(port: int, option: str, error: OSError) -> str:
+    return f"The sandbox cannot listen on {HOST}:{port} ({error.strerror}). Choose another port with {option}."

@@ -1,0 +1,51 @@
+"""Web room: what every page shares, and nothing about any feature."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, abort, get_flashed_messages
+from jinja2 import StrictUndefined
+
+from portal.web import access, assets, errors, filters, headers
+from portal.web.access import check_rules
+
+__all__ = ["check_rules", "init_app"]
+
+
+def init_app(app: Flask, *, https: bool) -> None:
+    """Give the application its headers, gate, filters, macros and error pages."""
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    headers.init_app(app, https=https)
+    filters.init_app(app)
+    errors.init_app(app)
+    _guard(app)
+    app.jinja_env.globals["asset"] = assets.asset
+    _register_macros(app)
+    app.context_processor(_shared)
+
+
+def _guard(app: Flask) -> None:
+    @app.before_request
+    def _gate() -> Any:
+        if headers.from_another_site():
+            abort(403)
+        return access.gate()
+
+
+def _shared() -> dict[str, Any]:
+    return {"identity": access.signed_in(), "toasts": _toasts()}
+
+
+def _toasts() -> list[dict[str, str]]:
+    """Return what the page that sent the person here wants to say."""
+    return [json.loads(str(message)) for message in get_flashed_messages(category_filter=["toast"])]
+
+
+def _register_macros(app: Flask) -> None:
+    """Make each macro of templates/components a global: fragments do not see what a page imports at its top."""
+    folder = Path(str(app.template_folder)) / "components"
+    for file in sorted(folder.glob("*.html")):
+        module = app.jinja_env.get_template(f"components/{file.name}").module
+        app.jinja_env.globals.update({name: macro for name, macro in vars(module).items() if not name.startswith("_")})

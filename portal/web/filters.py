@@ -1,0 +1,119 @@
+"""Jinja filters: how times, durations and numbers are written."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+from flask import Flask
+
+from portal import clock
+from portal.web import access
+
+WEEK = timedelta(days=7)
+
+
+def zone() -> ZoneInfo:
+    """Return the time zone of whoever looks; UTC for strangers."""
+    who = access.signed_in()
+    name = who.time_zone if who else "UTC"
+    return ZoneInfo(name if name in _zones() else "UTC")
+
+
+def _zones() -> set[str]:
+    if not _known:
+        _known.update(available_timezones())
+    return _known
+
+
+_known: set[str] = set()
+
+
+def ago(moment: datetime | None) -> str:
+    """Say how long ago a moment was; over seven days the date."""
+    if moment is None:
+        return "Never"
+    gone = clock.now() - moment
+    if gone < timedelta(seconds=-1):
+        return "in " + _span(-gone)
+    if gone < timedelta(seconds=5):
+        return "Just now"
+    return f"{_span(gone)} ago" if gone < WEEK else day(moment)
+
+
+def _span(length: timedelta) -> str:
+    seconds = int(length.total_seconds())
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "min"), (1, "sec")):
+        if seconds >= size:
+            count = seconds // size
+            plural = "s" if count != 1 and unit in ("day", "hour") else ""
+            return f"{count} {unit}{plural}"
+    return "a moment"
+
+
+def span(length: timedelta) -> str:
+    """Write a length of time in its largest unit, as in "4 min"."""
+    return _span(length)
+
+
+def day(moment: datetime) -> str:
+    """Write the date in the viewer's time zone, as in "12 Mar 2025"."""
+    local = moment.astimezone(zone())
+    return f"{local.day} {local:%b %Y}"
+
+
+def iso(moment: datetime) -> str:
+    """Write the moment for machines (RFC 3339), in the viewer's time zone."""
+    return moment.astimezone(zone()).isoformat(timespec="seconds")
+
+
+def full_time(moment: datetime) -> str:
+    """Write the moment in full, as in "Fri 21 Nov 2025, 10:28:12 AEDT"."""
+    local = moment.astimezone(zone())
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
+
+
+def clock_time(moment: datetime) -> str:
+    """Write the clock time for logs; another day than today carries its date."""
+    local = moment.astimezone(zone())
+    today = clock.now().astimezone(zone()).date()
+    return f"{local:%H:%M:%S}" if local.date() == today else f"{local.day} {local:%b %Y, %H:%M:%S}"
+
+
+def duration(milliseconds: float | None) -> str:
+    """Write a duration: "84 ms" under a second, else "1.2 s"."""
+    if milliseconds is None:
+        return ""
+    return f"{milliseconds:,.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:,.1f} s"
+
+
+def number(value: int) -> str:
+    """Write a whole number with commas."""
+    return f"{value:,}"
+
+
+def percent(part: int, whole: int) -> str:
+    """Write a share without decimals; nothing of nothing is 0%."""
+    return f"{round(100 * part / whole) if whole else 0}%"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Write a count with its noun, as in "1 check" and "2 checks"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def lower_first(text: str) -> str:
+    """Write a sentence so that it can stand after a colon."""
+    return text[:1].lower() + text[1:]
+
+
+def upper_first(text: str) -> str:
+    """Write words so that they can start a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+FILTERS = (ago, span, day, iso, full_time, clock_time, duration, number, percent, plural, lower_first, upper_first)
+
+
+def init_app(app: Flask) -> None:
+    """Register every filter under its own name."""
+    for each in FILTERS:
+        app.jinja_env.filters[each.__name__] = each

@@ -1,0 +1,53 @@
+"""Headers of every answer: strict content policy, no caching of private pages, one id per request."""
+
+import secrets
+
+from flask import Flask, g, request
+from flask.wrappers import Response
+
+from portal.database import new_id
+
+POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+)
+FIXED = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "X-Frame-Options": "DENY",
+}
+TWO_YEARS = 63_072_000
+"""Seconds that a browser remembers to use https."""
+FOREIGN = ("cross-site", "same-site")
+
+
+def init_app(app: Flask, *, https: bool) -> None:
+    """Add the headers to every answer of the application, and refuse writes that another site started."""
+
+    @app.before_request
+    def _start() -> None:
+        g.request_id = str(new_id())
+        g.csp_nonce = secrets.token_urlsafe(16)
+
+    @app.after_request
+    def _finish(response: Response) -> Response:
+        for name, value in FIXED.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Content-Security-Policy", POLICY.format(nonce=g.get("csp_nonce", "")))
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        response.vary.add("HX-Request")
+        if request.endpoint != "static":
+            response.headers.setdefault("Cache-Control", "no-store")
+        if https:
+            response.headers["Strict-Transport-Security"] = f"max-age={TWO_YEARS}; includeSubDomains"
+        return response
+
+    app.context_processor(lambda: {"csp_nonce": g.get("csp_nonce", ""), "request_id": g.get("request_id", "")})
+
+
+def from_another_site() -> bool:
+    """Return whether the browser says that another site started this write (Fetch Metadata, second layer of CSRF)."""
+    return request.method not in ("GET", "HEAD", "OPTIONS") and request.headers.get("Sec-Fetch-Site") in FOREIGN

@@ -1,0 +1,462 @@
+// The one script of the portal: what HTML, CSS and htmx leave open. Every page works without it.
+"use strict";
+
+(() => {
+  const find = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const on = (type, handler, capture = false) => document.addEventListener(type, handler, capture);
+  /** Handle events of elements that match, also of those that come later. */
+  const at = (type, selector, handler) =>
+    on(type, (event) => {
+      const element = event.target.closest?.(selector);
+      if (element) handler(element, event);
+    });
+
+  // ---- Toasts: 6 s, longer under the pointer; errors stay -------------------------------------------------------
+
+  const TOAST_MS = 6000;
+  const GLYPHS = { ok: "ok", warn: "warn", err: "error", info: "info", off: "off" };
+
+  const expire = (toast) =>
+    setTimeout(() => (toast.matches(":hover, :focus-within") ? expire(toast) : toast.remove()), TOAST_MS);
+
+  /** Put the region where it can be seen and used: into the modal dialog on top, else into the page. */
+  function placeToasts() {
+    const region = find("#toasts");
+    const host = all("dialog:modal").at(-1) ?? document.body;
+    if (region.parentElement !== host) host.append(region);
+    return region;
+  }
+
+  function showToast({ tone = "ok", title, body, undo }) {
+    const toast = find("#toast-template").content.firstElementChild.cloneNode(true);
+    const use = find("use", toast);
+    use.setAttribute("href", use.getAttribute("href").replace(/#.*/, `#i-${GLYPHS[tone] ?? "info"}`));
+    toast.dataset.tone = tone;
+    if (tone === "err") toast.setAttribute("role", "alert");
+    find("b", toast).textContent = title;
+    if (body) find("p", toast).textContent = body;
+    else find("p", toast).remove();
+    if (undo) find("[data-dismiss]", toast).before(undoForm(undo));
+    placeToasts().append(toast);
+    if (tone !== "err") expire(toast);
+  }
+
+  function undoForm({ url, label = "Undo", fields = {} }) {
+    const form = Object.assign(document.createElement("form"), { method: "post", action: url });
+    form.setAttribute("hx-post", url);
+    form.setAttribute("hx-swap", "none");
+    const csrf_token = JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
+    for (const [name, value] of Object.entries({ csrf_token, ...fields })) {
+      form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+    }
+    form.append(Object.assign(document.createElement("button"), { className: "btn btn--sm", textContent: label }));
+    window.htmx?.process(form);
+    return form;
+  }
+
+  on("toast", (event) => showToast(event.detail));
+  at("click", "[data-dismiss]", (button) => button.closest(".toast").remove());
+
+  // ---- Drawer: a modal dialog with an address --------------------------------------------------------------------
+
+  /** home: the address of the list; pushed: the drawer has a history entry above it; key: finds a refreshed opener again. */
+  const drawer = { opener: null, key: "", home: "", opening: false, pushed: false, dirty: false, returning: false };
+  const here = () => location.pathname + location.search;
+  const currentDrawer = () => find("#drawer-host > dialog");
+
+  function rememberOpener(element) {
+    const id = element.id && `#${CSS.escape(element.id)}`;
+    const path = element.getAttribute("href") ?? element.form?.getAttribute("action");
+    const key = id || (path && (element.form ? `form[action=${JSON.stringify(path)}] button` : `[href=${JSON.stringify(path)}]`));
+    Object.assign(drawer, { opener: element, key, home: here(), opening: true, pushed: false, dirty: false });
+  }
+
+  function showDrawer(again = false) {
+    const dialog = currentDrawer();
+    if (!dialog || dialog.matches(":modal")) return;
+    drawer.opening = false;
+    dialog.removeAttribute("open");
+    dialog.toggleAttribute("data-still", again);
+    dialog.showModal();
+    focusFirst(dialog, true);
+    placeToasts();
+  }
+
+  function removeDrawer() {
+    document.body.append(find("#toasts"));
+    find("#drawer-host").replaceChildren();
+    Object.assign(drawer, { dirty: false, pushed: false });
+    returnFocus();
+  }
+
+  function returnFocus() {
+    const known = drawer.opener?.isConnected ? drawer.opener : drawer.key && find(drawer.key);
+    (known || find("#main"))?.focus();
+  }
+
+  /** Take the drawer away and give the list its address back; ask first when something was typed. */
+  function closeDrawer(ask = true) {
+    if (!currentDrawer()) return;
+    if (ask && drawer.dirty) return void find("#leave-dialog").showModal();
+    const url = find("a[data-close]", currentDrawer())?.href;
+    const { pushed, opener } = drawer;
+    const alone = !opener && !find("main h1");
+    removeDrawer();
+    if (pushed) {
+      drawer.returning = true;
+      history.back();
+    } else if (alone) location.assign(url);
+    else if (!opener && url) history.replaceState({ htmx: true }, "", url);
+  }
+
+  // Before htmx sees it: going back from an open drawer closes it, and loads nothing.
+  window.addEventListener("popstate", (event) => {
+    const leaving = currentDrawer() && drawer.pushed && here() === drawer.home;
+    if (!leaving && !drawer.returning) return;
+    event.stopImmediatePropagation();
+    if (drawer.returning) drawer.returning = false;
+    else if (drawer.dirty) {
+      history.pushState({ htmx: true }, "", drawer.url);
+      find("#leave-dialog").showModal();
+    } else removeDrawer();
+  }, true);
+
+  on("drawer-close", () => setTimeout(() => closeDrawer(false))); // events after it in the same answer still find the form
+  on("cancel", (event) => {
+    if (event.target !== currentDrawer()) return;
+    event.preventDefault();
+    closeDrawer();
+  }, true);
+  on("close", ({ target }) => {
+    if (target === currentDrawer()) {
+      showDrawer(true); // the browser closed it without asking
+      closeDrawer();
+    } else placeToasts();
+  }, true);
+  at("input", "#drawer-host form", () => (drawer.dirty = true));
+  at("click", "[data-leave]", (button) => {
+    button.closest("dialog").close();
+    if (button.dataset.leave === "go") closeDrawer(false);
+  });
+
+  // ---- Dialogs and menus -----------------------------------------------------------------------------------------
+
+  at("click", "[data-close]", (element, event) => {
+    event.preventDefault();
+    const dialog = element.closest("dialog");
+    if (dialog === currentDrawer()) closeDrawer();
+    else dialog.close();
+  });
+  at("click", "[popovertarget]", (button, event) => {
+    const dialog = document.getElementById(button.getAttribute("popovertarget"));
+    if (!(dialog instanceof HTMLDialogElement)) return;
+    event.preventDefault();
+    if (button.hasAttribute("popovertargetaction")) return;
+    dialog.showModal();
+    placeToasts();
+  });
+  at("input", "[data-typed]", (input) => armDestroy(input));
+
+  function armDestroy(input) {
+    find("[data-destroy]", input.form).disabled = input.value.trim() !== input.dataset.typed;
+  }
+
+  const closeMenus = (keep) => all("details.menu[open]").filter((menu) => !keep?.(menu)).map((menu) => (menu.open = false));
+  on("click", ({ target }) => closeMenus((menu) => menu.contains(target) && !target.closest("a, button")));
+  on("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const menu = event.target.closest("details.menu[open]");
+    const top = all("dialog:modal").at(-1);
+    if (menu) find("summary", menu).focus();
+    if (closeMenus().length) event.preventDefault();
+    else if (top && top === currentDrawer()) {
+      event.preventDefault();
+      closeDrawer();
+    }
+  }, true);
+
+  // ---- Forms: checks on leaving a field, presets, results that no longer fit, filters ------------------------------
+
+  const changed = new WeakSet();
+  const CONTROLS = "input:not([type=hidden], :disabled), select:not(:disabled), textarea:not(:disabled)";
+
+  function between({ min, max }) {
+    if (min && max) return `Use a number from ${min} to ${max}.`;
+    return min ? `Use ${min} or more.` : `Use ${max} or less.`;
+  }
+
+  function missing({ dataset, type, tagName }) {
+    if (dataset.missing) return dataset.missing;
+    if (type === "checkbox") return "Tick this to go on.";
+    return type === "radio" || tagName === "SELECT" ? "Choose one." : "Fill in this field.";
+  }
+
+  /** Say what is wrong with the value of a control, or "". */
+  function complaint(control) {
+    const { validity, dataset, type } = control;
+    if (validity.valid) return "";
+    if (validity.valueMissing) return missing(control);
+    if (validity.typeMismatch && type === "email") return "Write the whole address, for example name@company.example.";
+    if (validity.typeMismatch) return "Write the whole address, for example https://company.example.";
+    if (validity.patternMismatch) return dataset.pattern || control.title || "This value does not have the expected form.";
+    if (validity.rangeUnderflow || validity.rangeOverflow) return between(control);
+    if (validity.tooShort) return `Use at least ${control.minLength} characters.`;
+    if (validity.tooLong) return `Use at most ${control.maxLength} characters.`;
+    return type === "number" ? "Use a whole number." : control.validationMessage;
+  }
+
+  /** Show the message below the control, or take an old one away. */
+  function mark(control, message) {
+    const holder = control.type === "radio" ? control.closest("fieldset") : control;
+    const field = holder?.closest(".field");
+    if (!field) return;
+    const id = `${holder.id}-error`;
+    document.getElementById(id)?.remove();
+    const described = (holder.getAttribute("aria-describedby") ?? "").split(" ").filter((name) => name && name !== id);
+    if (message) {
+      const note = find("#error-template").content.firstElementChild.cloneNode(true);
+      note.id = id;
+      find("span", note).textContent = message;
+      field.append(note);
+      holder.setAttribute("aria-invalid", "true");
+      described.push(id);
+    } else holder.removeAttribute("aria-invalid");
+    if (described.length) holder.setAttribute("aria-describedby", described.join(" "));
+    else holder.removeAttribute("aria-describedby");
+  }
+
+  function check(form) {
+    const controls = [...form.elements].filter((control) => control.willValidate && control.checkVisibility());
+    const wrong = controls.filter((control) => !control.validity.valid);
+    wrong.forEach((control) => mark(control, complaint(control)));
+    wrong[0]?.focus();
+    return wrong.length === 0;
+  }
+
+  /** Go to the result of a test, else to the first message, else (in a drawer) to the first field. */
+  function focusFirst(root, field = false) {
+    const invalid = find("[aria-invalid=true]", root);
+    const spot = find("[data-result]", root) ?? (invalid?.matches("fieldset") ? find("input", invalid) : invalid);
+    (spot ?? (field ? all(CONTROLS, root).find((control) => control.checkVisibility()) : null))?.focus();
+  }
+
+  /** A tested result belongs to the values tested: once one changes, the result fades. */
+  function fadeResults(form) {
+    for (const result of form.id ? all(`[data-result-for="${CSS.escape(form.id)}"]:not(.stale)`) : []) {
+      const note = Object.assign(document.createElement("p"), { className: "hint", textContent: "Values changed since this test." });
+      result.classList.add("stale");
+      find(".panel-body", result).append(note);
+    }
+    for (const button of [...form.elements].filter((control) => control.dataset.staleLabel)) {
+      const words = [...button.childNodes].find((node) => node.nodeType === Node.TEXT_NODE);
+      words.data = button.dataset.staleLabel;
+    }
+  }
+
+  on("input", ({ target }) => {
+    changed.add(target);
+    if (target.form) fadeResults(target.form);
+  });
+  on("focusout", ({ target }) => {
+    if (changed.has(target) && target.willValidate) mark(target, complaint(target));
+  });
+  on("submit", (event) => {
+    const form = event.target;
+    const unchecked = event.submitter?.formNoValidate || form.method === "dialog";
+    if ("sent" in form.dataset || !(unchecked || check(form))) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    }
+  }, true);
+  at("change", "[data-preset]", (holder, { target }) => {
+    const values = JSON.parse(holder.dataset.preset)[target.value] ?? {};
+    for (const [name, value] of Object.entries(values)) {
+      const control = target.form.elements[name];
+      if (!control) continue;
+      control.value = value;
+      if (control instanceof Element) mark(control, "");
+    }
+  });
+
+  let typing = 0;
+  at("input", "form[data-autosubmit][hx-get]", (form, { target }) => {
+    if (!target.matches("[type=search], [type=text]")) return;
+    clearTimeout(typing);
+    typing = setTimeout(() => form.requestSubmit(), 400);
+  });
+  at("change", "form[data-autosubmit]", (form, { target }) => {
+    if (!target.matches("[type=search], [type=text]")) form.requestSubmit();
+  });
+  on("formdata", ({ target, formData }) => {
+    if (target.matches("[data-autosubmit]")) [...formData].forEach(([name, value]) => value || formData.delete(name));
+  });
+
+  // ---- Busy: nothing is sent twice, and buttons keep their width ---------------------------------------------------
+
+  const requests = new WeakMap();
+
+  function setBusy(button, busy) {
+    if (!button?.matches(".btn")) return;
+    if (busy) button.setAttribute("aria-busy", "true");
+    else button.removeAttribute("aria-busy");
+    button.toggleAttribute("data-cover", busy && !find(".icon", button));
+  }
+
+  on("click", (event) => {
+    if (!event.target.closest?.(".btn:is([aria-busy=true], [aria-disabled=true])")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, true);
+  on("submit", ({ target: form, submitter, defaultPrevented }) => {
+    if (defaultPrevented || form.method !== "post") return;
+    form.dataset.sent = "";
+    setBusy(submitter, true);
+  });
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    all("form[data-sent]").forEach((form) => delete form.dataset.sent);
+    all(".btn[aria-busy=true]").forEach((button) => setBusy(button, false));
+  });
+
+  // ---- Copy, show ---------------------------------------------------------------------------------------------------
+
+  /** Copy without the clipboard API, which browsers give to https only. */
+  function copyByHand(text, beside) {
+    const area = Object.assign(document.createElement("textarea"), { value: text, className: "vh" });
+    beside.after(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    beside.focus();
+    return done;
+  }
+
+  at("click", "[data-copy], [data-copy-text]", async (button) => {
+    const source = button.dataset.copy && find(button.dataset.copy);
+    const text = button.dataset.copyText ?? source.value ?? source.textContent;
+    const clipboard = navigator.clipboard?.writeText(text).then(() => true, () => copyByHand(text, button));
+    const done = await (clipboard ?? copyByHand(text, button));
+    const words = find("span", button);
+    button.dataset.label ??= words.textContent;
+    words.textContent = done ? "Copied" : "Not copied";
+    setTimeout(() => (words.textContent = button.dataset.label), 2000);
+  });
+  at("click", "[data-reveal]", (button) => {
+    const input = find(button.dataset.reveal);
+    const shown = input.type === "password";
+    input.type = shown ? "text" : "password";
+    find("span", button).textContent = shown ? "Hide" : "Show";
+  });
+
+  // ---- htmx: drawers, busy buttons, errors in words, regions that stopped updating ----------------------------------
+
+  const answered = new Map();
+  const started = new Date();
+  const shownInPlace = new WeakSet();
+
+  function stopped(region) {
+    const id = region.id;
+    if (find(`[data-note-for="${CSS.escape(id)}"]`)) return;
+    const since = (answered.get(id) ?? started).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    const note = Object.assign(document.createElement("div"), { className: "banner" });
+    const words = Object.assign(document.createElement("span"), { textContent: `Not updating since ${since}` });
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "btn btn--sm", textContent: "Refresh" });
+    Object.assign(note.dataset, { tone: "warn", noteFor: id });
+    button.addEventListener("click", () => window.htmx.trigger(`#${CSS.escape(id)}`, "refresh"));
+    note.append(words, button);
+    (region.closest(".table-wrap") ?? document.getElementById(id) ?? region).prepend(note);
+  }
+
+  function updating(region) {
+    answered.set(region.id, new Date());
+    find(`[data-note-for="${CSS.escape(region.id)}"]`)?.remove();
+  }
+
+  /** Read the words of an error page or fragment. */
+  function problem(xhr) {
+    const error = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector("[data-error]");
+    const words = (selector) => error?.querySelector(selector)?.textContent.replace(/\s+/g, " ").trim();
+    return {
+      tone: "err",
+      title: words("h1, h2") ?? (xhr.status ? "That did not work" : "The portal did not answer"),
+      body: words("p") ?? (xhr.status ? `Answer ${xhr.status}. Try again in a moment.` : "Check the connection, then try again."),
+      fragment: error,
+    };
+  }
+
+  const toasted = (xhr) => xhr.getResponseHeader("HX-Trigger")?.includes('"toast"');
+
+  function failed({ detail: { elt, xhr } }) {
+    drawer.opening = false;
+    if (elt.matches("[data-switch]")) all("[role=switch]", elt).forEach((input) => (input.checked = !input.checked));
+    if (elt.matches("[data-live]")) stopped(elt);
+    else if (!shownInPlace.has(xhr) && !toasted(xhr)) showToast(problem(xhr));
+  }
+
+  on("htmx:beforeRequest", (event) => {
+    const { elt, xhr, target, requestConfig } = event.detail;
+    if (elt.matches("[data-live]") && document.hidden) return event.preventDefault();
+    const button = requestConfig.triggeringEvent?.submitter ?? elt;
+    if (target?.id === "drawer-host" && !currentDrawer()) rememberOpener(button);
+    requests.set(xhr, button);
+    setBusy(button, true);
+    if (elt.matches("form") && requestConfig.verb !== "get") elt.dataset.sent = "";
+  });
+  on("htmx:afterRequest", ({ detail: { elt, xhr, successful } }) => {
+    setBusy(requests.get(xhr), false);
+    delete elt.dataset.sent;
+    if (!successful) return;
+    if (elt.matches("[data-live]")) updating(elt);
+    elt.closest(".toast")?.remove();
+    if (xhr.status !== 422) elt.closest("dialog.dialog")?.close();
+  });
+  on("htmx:beforeSwap", ({ detail }) => {
+    const { elt, xhr, target, requestConfig } = detail;
+    const region = find("#toasts");
+    if (target.contains(region)) document.body.append(region);
+    if (target.id === "drawer-host") {
+      drawer.again = currentDrawer()?.matches(":modal");
+      detail.swapOverride = "innerHTML"; // not what a list around the link does with itself
+    }
+    const reads = requestConfig.verb === "get" && target.id !== "drawer-host" && !requestConfig.elt.matches("[data-live]");
+    if (xhr.status < 400 || xhr.status === 422 || !reads || toasted(xhr)) return;
+    const { fragment } = problem(xhr);
+    if (!fragment) return;
+    shownInPlace.add(xhr);
+    Object.assign(detail, { shouldSwap: true, serverResponse: fragment.outerHTML, swapOverride: "innerHTML", selectOverride: "unset" });
+  });
+  on("htmx:afterSwap", ({ detail: { target, xhr } }) => {
+    if (target?.id === "drawer-host") showDrawer(drawer.again);
+    else if (target?.id === "dialog-host") find("dialog", target)?.showModal();
+    else if (xhr?.status === 422) focusFirst(document);
+  });
+  on("htmx:afterSettle", () => {
+    if (drawer.key && document.activeElement === document.body && !currentDrawer()) returnFocus();
+  });
+  on("htmx:pushedIntoHistory", ({ detail: { path } }) => {
+    if (drawer.opening) Object.assign(drawer, { pushed: path !== drawer.home, url: path });
+  });
+  on("htmx:responseError", failed);
+  on("htmx:sendError", failed);
+  on("htmx:timeout", failed);
+  on("htmx:historyRestore", () => showDrawer());
+  on("visibilitychange", () => {
+    if (!document.hidden) all("[data-live]").forEach((region) => window.htmx?.trigger(region, "refresh"));
+  });
+  ["keydown", "pointerdown"].forEach((type) => on(type, () => currentDrawer() || (drawer.key = ""), true));
+
+  // ---- Start ------------------------------------------------------------------------------------------------------
+
+  /** Prepare what just came into the page: its messages are ours, not the browser's bubbles. */
+  function prepare(root) {
+    [root, ...all("form", root)].filter((node) => node instanceof HTMLFormElement).forEach((form) => (form.noValidate = true));
+    all("[data-typed]", root).forEach(armDestroy);
+  }
+
+  on("htmx:load", ({ detail }) => prepare(detail.elt));
+  prepare(document.body);
+  all("#toasts > .toast:not([data-tone=err])").forEach(expire);
+  showDrawer();
+  if (!currentDrawer()) focusFirst(find("main") ?? document.body);
+})();

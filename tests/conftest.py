@@ -1,0 +1,107 @@
+"""Fixtures that every test shares: an application on a fresh, migrated database, on SQLite and on PostgreSQL."""
+
+import ipaddress
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal import create_app, keyring, migrating
+from portal.accounts.hashing import use_hasher
+from portal.database import db
+from portal.security.passwords import PasswordHasher
+from portal.settings import Settings
+from tests.support.postgres import Cluster, start
+
+MASTER_KEYS = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+TEMPLATE = "portal_template"
+
+
+def settings_for(folder: Path, database_url: str = "") -> Settings:
+    """Return settings of a portal that keeps everything in a folder and may reach loopback."""
+    return Settings(
+        instance_dir=folder,
+        database_url=database_url or f"sqlite:///{folder / 'portal.db'}",
+        secret_key="only-for-tests",
+        master_keys=MASTER_KEYS,
+        base_url="http://localhost",
+        allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),),
+    )
+
+
+def make_app(settings: Settings) -> Flask:
+    """Return an application with cheap password hashing."""
+    app = create_app(settings)
+    use_hasher(app, PasswordHasher(memory_kib=8, time_cost=1))
+    app.testing = True
+    return app
+
+
+def migrated(settings: Settings) -> None:
+    """Migrate a database, and make its keys."""
+    app = make_app(settings)
+    migrating.upgrade(app)
+    with app.app_context():
+        keyring.load(app)
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    folder = tmp_path_factory.mktemp("template")
+    migrated(settings_for(folder))
+    return folder / "portal.db"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server of this worker."""
+    running = start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A migrated PostgreSQL database to copy."""
+    url = cluster.create_database(TEMPLATE)
+    migrated(settings_for(tmp_path_factory.mktemp("template"), url))
+    return TEMPLATE
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a portal with a migrated database of its own."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "portal.db")
+        yield settings_for(tmp_path)
+        return
+    template = request.getfixturevalue("postgres_template")
+    cluster: Cluster = request.getfixturevalue("cluster")
+    name = f"test_{os.urandom(6).hex()}"
+    url = cluster.create_database(name, template=template)
+    yield replace(settings_for(tmp_path), database_url=url)
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """An application on a fresh database."""
+    app = make_app(settings)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without script."""
+    return app.test_client()

@@ -1,0 +1,1 @@
+"""What tests of several rooms share: a throw-away PostgreSQL, the browser to use."""

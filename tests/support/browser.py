@@ -1,0 +1,26 @@
+"""Finds the browser for the browser tests. `python -m tests.support.browser` prints it, or ends with exit code 1."""
+
+import os
+import shutil
+import sys
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find_browser() -> str | None:
+    """Return the path of the system's Chromium or Chrome, or None: then Playwright's own is the one to use."""
+    return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+def launch_args() -> list[str]:
+    """Return the arguments to start the browser with."""
+    args = ["--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    if os.geteuid() == 0:
+        # Chromium refuses to start as root with its own sandbox.
+        args.append("--no-sandbox")
+    return args
+
+
+if __name__ == "__main__":
+    found = find_browser()
+    sys.exit(print(found) if found else 1)
