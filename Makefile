@@ -25,7 +25,7 @@ run: setup ## serve on http://127.0.0.1:8000 (more: make run ARGS="--port 9000")
 	@exec $(BIN)/portal serve $(ARGS)
 
 demo: setup ## serve a filled organization wired to the sandbox
-	@exec $(BIN)/portal demo $(ARGS)
+	@PORTAL_INSTANCE_DIR=$${PORTAL_INSTANCE_DIR:-instance/demo} exec $(BIN)/portal demo --reset --serve $(ARGS)
 
 # Files of one room stay on one worker, so that what they share is made once.
 test: ## lint, unit, PostgreSQL and browser tests

@@ -7,16 +7,24 @@ from typing import Any
 
 import click
 from flask import Flask
+from pyotp import TOTP
 
 from portal import create_app, keyring, logs, migrating, serving, with_base_url
+from portal import demo as demo_data
 from portal.accounts.commands import user_group
 from portal.audit.commands import audit_group
 from portal.audit.key_commands import keys_group
 from portal.keyring import KeyringError
+from portal.sandbox import SMTP_PORT as SANDBOX_SMTP_PORT
+from portal.sandbox import WEB_PORT as SANDBOX_PORT
+from portal.sandbox import Sandbox, SandboxError
+from portal.sandbox import serve as serve_sandbox
 from portal.security.errors import SecurityError
 from portal.settings import Settings, SettingsError, load
 
-EXPECTED = (SettingsError, KeyringError, SecurityError)
+STANDALONE = ("generate",)
+"""Commands that need no database."""
+EXPECTED = (SettingsError, KeyringError, SecurityError, SandboxError)
 
 
 class Portal(click.Group):
@@ -61,7 +69,8 @@ def within_app(command: click.Command) -> click.Command:
 
 def _bind(group: click.Group) -> click.Group:
     for command in group.commands.values():
-        within_app(command)
+        if command.name not in STANDALONE:
+            within_app(command)
     return group
 
 
@@ -99,6 +108,47 @@ def migrate() -> None:
     with app.app_context():
         keyring.load(app)
     click.echo("The database is up to date now." if changed else "The database was up to date already.")
+
+
+@main.command()
+@click.option("--reset", is_flag=True, help="Replace the demo organization that is there.")
+@click.option("--serve", "serve_it", is_flag=True, help="Serve it afterwards, with the sandbox beside it.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+def demo(reset: bool, serve_it: bool, port: int) -> None:
+    """Fill the database with the demo organization, its integrations wired to the sandbox."""
+    settings = with_base_url(_settings(), "127.0.0.1", port)
+    if not settings.sandbox_url:
+        settings = replace(settings, sandbox_url=f"http://127.0.0.1:{SANDBOX_PORT}")
+    app = create_app(settings)
+    held = serving.lock_embedded(app)
+    serving.prepare(app)
+    with app.app_context():
+        logins = demo_data.fill(reset=reset)
+    if held:
+        held.close()
+    _say_logins(logins)
+    if serve_it:
+        with Sandbox().start(SANDBOX_PORT, SANDBOX_SMTP_PORT) as sandbox:
+            click.echo(f"What the sandbox received: {sandbox.url}")
+            serving.serve(app, host="127.0.0.1", port=port, threads=12)
+
+
+def _say_logins(logins: list[demo_data.Login]) -> None:
+    if not logins:
+        click.echo("The demo organization is there already. Start it anew with --reset.")
+    for login in logins:
+        click.echo(f"{login.person.role:6} {login.person.email}  password: {demo_data.PASSWORD}")
+        if login.secret:
+            click.echo(f"       key for your authenticator app: {login.secret}, code now: {TOTP(login.secret).now()}")
+
+
+@main.command()
+@click.option("--port", default=SANDBOX_PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--smtp-port", default=SANDBOX_SMTP_PORT, show_default=True, type=click.IntRange(1, 65535))
+def sandbox(port: int, smtp_port: int) -> None:
+    """Serve the provider sandbox alone, on this machine's loopback address."""
+    logs.set_up("text")
+    serve_sandbox(port, smtp_port)
 
 
 main.add_command(_bind(user_group), "user")

@@ -47,7 +47,8 @@ def verify_command() -> None:
         for name in chain.chains():
             result = trail.verify(None if name == INSTALLATION else name)
             if result.ok:
-                click.echo(f"{_title(name)}: {result.entries:,} entries verified.")
+                noun = "entry" if result.entries == 1 else "entries"
+                click.echo(f"{_title(name)}: {result.entries:,} {noun} verified.")
             else:
                 faults.append(f"{_title(name)}: {result.reason} First bad entry: {result.first_bad_seq}.")
     if faults:

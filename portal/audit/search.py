@@ -14,6 +14,8 @@ from portal.audit.verification import BATCH
 from portal.database import db
 
 PAGE: Final = 25
+LAST: Final = 2**63
+"""One more than the highest number that a database keeps."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def list_entries(*, organization_id: uuid.UUID | None, filters: Filters, before:
         before: the number of the last entry of the page before; none for the newest.
     """
     chain = chain_of(organization_id)
-    last = None if before is None else db.session.scalar(_moment(chain, before))
+    last = db.session.scalar(_moment(chain, before)) if before and 0 < before < LAST else None
     rows = list(db.session.scalars(page_query(chain, filters, last, before)))
     return EntryPage(rows[:PAGE], rows[PAGE - 1].seq if len(rows) > PAGE else None)
 

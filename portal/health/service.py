@@ -18,8 +18,10 @@ from portal.integrations.service import WAKE
 from portal.providers.base import Report
 
 PAGE = 25
-RUN_IS_SHOWN = timedelta(minutes=10)
-"""How long the page keeps to the newest "Health check all"."""
+RUN_IS_SHOWN = timedelta(minutes=2)
+"""How long after its start a finished "Health check all" is still shown."""
+RUN_LASTS = timedelta(hours=6)
+"""A run that old is over, whatever its rows say."""
 
 
 class Disabled(Exception):
@@ -102,16 +104,25 @@ def check_all(*, organization_id: uuid.UUID, asked_by: str) -> HealthCheckRun:
 
 
 def current_run(*, organization_id: uuid.UUID) -> HealthCheckRun | None:
-    """Return the newest "Health check all", as long as it is worth showing."""
+    """Return the newest "Health check all" of the last hours."""
     return db.session.scalar(
         select(HealthCheckRun)
         .where(
             HealthCheckRun.organization_id == organization_id,
-            HealthCheckRun.started_at > clock.now() - RUN_IS_SHOWN,
+            HealthCheckRun.started_at > clock.now() - RUN_LASTS,
         )
         .order_by(HealthCheckRun.started_at.desc())
         .limit(1)
     )
+
+
+def shown_progress(*, organization_id: uuid.UUID) -> Progress | None:
+    """Return how far the newest "Health check all" is, while it runs and shortly after."""
+    run = current_run(organization_id=organization_id)
+    if run is None:
+        return None
+    found = progress(run)
+    return found if found.remaining or run.started_at > clock.now() - RUN_IS_SHOWN else None
 
 
 def progress(run: HealthCheckRun) -> Progress:

@@ -10,6 +10,7 @@ FILTERS = (
     presenting.status_word,
     presenting.settled_word,
     presenting.provider_label,
+    presenting.provider_name,
     presenting.impact,
     presenting.capability_label,
     presenting.shown_step,

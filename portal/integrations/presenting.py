@@ -65,6 +65,11 @@ def provider_label(integration: Integration) -> str:
     return catalogue.get(integration.provider).label(integration.config)
 
 
+def provider_name(integration: Integration) -> str:
+    """Return the provider's name alone, such as "SMTP"."""
+    return catalogue.get(integration.provider).name
+
+
 def impact(integration: Integration) -> str:
     """Return what does not work for the business while this integration is down."""
     return Capability(integration.type).impact
@@ -72,7 +77,7 @@ def impact(integration: Integration) -> str:
 
 def first_name(provider: Provider, taken: int) -> str:
     """Return a name to start with; a second one of the same provider gets a number."""
-    base = f"{provider.capabilities[0].label} ({provider.name})"
+    base = provider.capabilities[0].label
     return base if not taken else f"{base} {taken + 1}"
 
 

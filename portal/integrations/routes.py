@@ -17,7 +17,7 @@ from portal.integrations.presenting import Shown
 from portal.providers import catalogue
 from portal.providers.base import Provider
 from portal.providers.catalogue import UnknownProvider
-from portal.web.access import Who, allow, identity
+from portal.web.access import Who, allow, identity, is_recent
 from portal.web.render import add_toast, fragment, go_to, page, trigger, wants_fragment
 
 blueprint = Blueprint("integrations", __name__, url_prefix="/admin/integrations")
@@ -171,6 +171,7 @@ def _drawer(form: DrawerForm, shown: Shown | None = None, *, status: int = 200) 
         usage=presenting.usage(form, identity().time_zone),
         test_to=request.form.get("test_to", identity().email),
         can_sandbox=sandbox_is_there(),
+        ask_access=bool(form.stored) and not is_recent(identity()),
     )
 
 

@@ -41,8 +41,10 @@ def navigation() -> dict[str, Any]:
         {"title": None, "items": [first, *(_entry(each) for each in HEALTH[1:])], "collapsed": False},
         {"title": "Settings", "items": [_entry(each) for each in SETTINGS], "collapsed": not _in(SETTINGS)},
     ]
-    noun = "integration points" if sandboxed == 1 else "integrations point"
-    banner = f"{sandboxed} {noun} at the sandbox. Nothing they send leaves this machine." if sandboxed else ""
+    banner = ""
+    if sandboxed:
+        noun, verb = ("integration points", "it sends") if sandboxed == 1 else ("integrations point", "they send")
+        banner = f"{sandboxed:,} {noun} at the sandbox. Nothing {verb} leaves this machine."
     return {"nav_groups": groups, "sandbox_banner": banner}
 
 

@@ -133,8 +133,7 @@ def _board() -> dict[str, Any]:
         )
     except ValueError:
         abort(404)
-    run = health.current_run(organization_id=organization_id)
-    progress = health.progress(run) if run else None
+    progress = health.shown_progress(organization_id=organization_id)
     total = queries.count(organization_id=organization_id, filters=filters)
     chosen = {"q": filters.text, "capability": filters.capability, "status": filters.status, "sort": sort}
     return _summary() | {

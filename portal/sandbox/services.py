@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -112,12 +113,12 @@ class WebService:
         Raises:
             OSError: the port is taken.
         """
-        self._server = create_server(
-            self._app, host=HOST, port=port, threads=4, ident=None, clear_untrusted_proxy_headers=True
-        )
+        # Bound here, because waitress leaves things open behind it when it cannot bind.
+        listener = socket.create_server((HOST, port))
+        self._server = create_server(self._app, sockets=[listener], threads=4, ident=None)
         self._thread = Thread(target=self._server.run, name="sandbox-web", daemon=True)
         self._thread.start()
-        return int(self._server.effective_port)
+        return int(listener.getsockname()[1])
 
     def stop(self) -> None:
         """Close every connection and wait until the thread is gone."""

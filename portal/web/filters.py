@@ -35,7 +35,7 @@ def ago(moment: datetime | None) -> str:
     if gone < timedelta(seconds=-1):
         return "in " + _span(-gone)
     if gone < timedelta(seconds=5):
-        return "Just now"
+        return "just now"
     return f"{_span(gone)} ago" if gone < WEEK else day(moment)
 
 

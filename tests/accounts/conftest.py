@@ -179,9 +179,13 @@ MINUTE = timedelta(minutes=1)
 # TEMPORARY-UNTIL-MIGRATIONS
 from portal import web as _web
 from portal.web import assets as _assets
+
 _orig = _web._register_macros
+
+
 def _patched(app):
     app.jinja_env.globals["asset"] = _assets.asset
     _orig(app)
-_web._register_macros = _patched
 
+
+_web._register_macros = _patched

@@ -158,7 +158,9 @@ def test_an_oversized_user_agent_is_cut(dana: Any) -> None:
         opened = sessions.open_session(
             user=session.get_one(User, dana.user_id),
             organization_id=dana.organization_id,
-            origin=sessions.Origin(ip="2001:db8:1234:5678:9abc:def0:1234:5678%very-long-zone", user_agent="x\x00" * 5000),
+            origin=sessions.Origin(
+                ip="2001:db8:1234:5678:9abc:def0:1234:5678%very-long-zone", user_agent="x\x00" * 5000
+            ),
             pending=False,
         )
         row = session.get_one(UserSession, opened.session_id)

@@ -11,7 +11,7 @@ from flask import Flask, g
 
 from portal.accounts import hashing, service, sign_in
 from portal.accounts.models import UserSession
-from portal.database import reading, unit_of_work
+from portal.database import in_transaction, reading, unit_of_work
 from portal.security.passwords import PasswordHasher
 from portal.web.access import Role
 from tests.accounts.conftest import ORIGIN, PASSWORD, words
@@ -81,25 +81,23 @@ def test_unknown_disabled_and_wrong_get_one_answer(
     assert len(hashed) == 4
 
 
-@pytest.mark.parametrize(
-    ("sent", "said"),
-    [
-        ({}, "Enter your email address."),
-        ({"email": "dana@northline.example"}, "Enter your password."),
-        ({"email": "x" * 255, "password": "x"}, "Shorten the email address to 254 characters."),
-        ({"email": "dana@northline.example", "password": "x" * 1025}, "Use at most 1,024 characters."),
-        ({"email": "<script>alert(1)</script>", "password": "пароль" * 20}, WRONG),
-    ],
-)
-def test_a_bad_form_keeps_what_was_entered_but_never_the_password(
-    browser: Any, sent: dict[str, str], said: str
-) -> None:
-    answer = browser.post("/login", sent)
-    assert answer.status_code == 422
-    assert said in words(answer)
-    assert 'aria-invalid="true"' in answer.text
-    assert "<script>alert" not in answer.text
-    assert sent.get("password", "-") == "x" or sent.get("password", "absent") not in answer.text
+BAD = [
+    ({}, "Enter your email address."),
+    ({"email": "dana@northline.example"}, "Enter your password."),
+    ({"email": "x" * 255, "password": "x"}, "Shorten the email address to 254 characters."),
+    ({"email": "dana@northline.example", "password": "x" * 1025}, "Use at most 1,024 characters."),
+    ({"email": "<script>alert(1)</script>", "password": "пароль" * 20}, WRONG),
+]
+
+
+def test_a_bad_form_keeps_what_was_entered_but_never_the_password(browser: Any) -> None:
+    for sent, said in BAD:
+        answer = browser.post("/login", sent)
+        assert answer.status_code == 422, sent
+        assert said in words(answer)
+        assert 'aria-invalid="true"' in answer.text
+        assert "<script>alert" not in answer.text
+        assert len(sent.get("password", "")) < 2 or sent["password"] not in answer.text
 
 
 def test_guessing_is_slowed_down_per_account_from_any_address(
@@ -193,13 +191,13 @@ def test_a_person_disabled_between_the_steps_does_not_get_in(browser: Any, dana:
     assert browser.post("/login/two-factor", {"code": dana.code()}).headers["Location"] == "/login"
 
 
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "/%09/evil.example"])
-def test_nobody_is_sent_to_another_site(browser: Any, person: Any, target: str) -> None:
+def test_nobody_is_sent_to_another_site(browser: Any, person: Any) -> None:
     agent = person("agent@x.example", Role.AGENT, second_factor=False)
-    page = browser.get("/login", query_string=f"next={target}")
-    assert "evil.example" not in page.text
-    answer = browser.post(f"/login?next={target}", {"email": agent.email, "password": PASSWORD})
-    assert answer.headers["Location"] == "/profile"
+    for target in ("//evil.example", "https://evil.example/", "/\\evil.example", "/%09/evil.example"):
+        assert "evil.example" not in browser.get("/login", query_string=f"next={target}").text
+        answer = browser.post(f"/login?next={target}", {"email": agent.email, "password": PASSWORD})
+        assert answer.headers["Location"] == "/profile"
+        browser.post("/logout")
 
 
 def test_forms_need_their_token(browser: Any, dana: Any) -> None:
@@ -218,7 +216,10 @@ def test_signing_out_ends_the_session_on_the_server(browser: Any, dana: Any, tra
     browser.carry(token)
     assert browser.get("/profile").headers["Location"].startswith("/login")
     assert browser.post("/logout").status_code == 303
-    assert [each.action for each in trail() if each.action.startswith("session.")] == ["session.started", "session.ended"]
+    assert [each.action for each in trail() if each.action.startswith("session.")] == [
+        "session.started",
+        "session.ended",
+    ]
 
 
 def test_signing_out_is_a_post(browser: Any, dana: Any) -> None:
@@ -277,8 +278,6 @@ def test_the_time_of_the_last_request_is_written_once_a_minute_and_not_by_polls(
 
 
 def test_no_connection_is_held_after_the_identity_is_known(browser: Any, dana: Any, app: Flask) -> None:
-    from portal.database import in_transaction
-
     browser.sign_in(dana)
     seen: list[bool] = []
     app.before_request_funcs[None].append(lambda: seen.append(in_transaction() or "_login_user" not in g))

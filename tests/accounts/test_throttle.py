@@ -92,7 +92,9 @@ def test_full_buckets_are_tidied_away(time: time_machine.Traveller) -> None:
 
 
 def test_keys_hold_no_address_as_typed_and_fit_their_column() -> None:
-    tries = throttle.for_sign_in(email="My Secret Password " * 20, ip="2001:db8:1234:5678:9abc:def0:1234:5678", device="")
+    tries = throttle.for_sign_in(
+        email="My Secret Password " * 20, ip="2001:db8:1234:5678:9abc:def0:1234:5678", device=""
+    )
     assert all(len(each.key) <= 100 and "secret" not in each.key.lower() for each in tries)
     assert any(each.key.endswith("2001:db8:1234:5678::/64") for each in tries)
 

@@ -49,7 +49,9 @@ def test_a_phone_number_is_stored_in_one_form() -> None:
     assert values.phone(" ") == ""
 
 
-@pytest.mark.parametrize("typed", ["0400 000 000", "+0400000000", "+61", "+61400000000000000", "call me", "+٦١٤٠٠٠٠٠٠٠٠"])
+@pytest.mark.parametrize(
+    "typed", ["0400 000 000", "+0400000000", "+61", "+61400000000000000", "call me", "+٦١٤٠٠٠٠٠٠٠٠"]
+)
 def test_a_phone_number_needs_its_country_code(typed: str) -> None:
     with pytest.raises(ValueError, match="country code"):
         values.phone(typed)
@@ -65,7 +67,12 @@ def test_time_zones_are_places() -> None:
 
 @pytest.mark.parametrize(
     ("name", "slug"),
-    [("Northline Staffing", "northline-staffing"), ("Åre & Söhne", "are-sohne"), ("株式会社", "organization"), ("--", "organization")],
+    [
+        ("Northline Staffing", "northline-staffing"),
+        ("Åre & Söhne", "are-sohne"),
+        ("株式会社", "organization"),
+        ("--", "organization"),
+    ],
 )
 def test_a_slug_is_plain_and_never_empty(name: str, slug: str) -> None:
     assert values.slug(name) == slug
@@ -75,7 +82,9 @@ def test_a_long_name_gives_a_slug_that_fits() -> None:
     assert len(values.slug("ab " * 40)) <= values.SLUG_LENGTH
 
 
-@pytest.mark.parametrize("path", ["/", "/admin/integrations?status=error&q=a b", "/profile#two-factor", "/a//b", "/ünï"])
+@pytest.mark.parametrize(
+    "path", ["/", "/admin/integrations?status=error&q=a b", "/profile#two-factor", "/a//b", "/ünï"]
+)
 def test_own_paths_are_kept(path: str) -> None:
     assert values.own_path(path) == path
 

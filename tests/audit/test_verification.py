@@ -139,6 +139,12 @@ def test_an_entry_added_with_its_head_by_somebody_without_the_key_is_found() -> 
     assert after(insert(ENTRIES).values(added), head).first_bad_seq == LENGTH + 1
 
 
+def test_the_same_entry_after_another_one_has_another_mac() -> None:
+    entry = row(3)
+    assert entry_mac(entry, row(2)["mac"]) == entry["mac"]
+    assert entry_mac(entry, row(1)["mac"]) != entry["mac"]
+
+
 def test_a_chain_rebuilt_under_another_key_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     changed, previous = [], START
     entries = [row(seq) for seq in range(1, LENGTH + 1)]

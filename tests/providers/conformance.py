@@ -64,9 +64,10 @@ def example_credentials(provider: Provider, secret: str = CANARY) -> Mapping[str
 def has_words(provider: Provider) -> None:
     """It says what it is for and what it needs."""
     assert re.fullmatch(r"[a-z][a-z0-9_]*", provider.slug), "slug"
-    assert provider.name and provider.capabilities, "name and capabilities"
+    assert provider.name, "name"
+    assert provider.capabilities, "capabilities"
     for text in (provider.summary, provider.needs):
-        assert text.endswith(".") and text[0].isupper(), f"not a sentence: {text}"
+        assert re.fullmatch(r"[A-Z].+\.", text), f"not a sentence: {text}"
     texts = [text for field in provider.fields for text in (field.label, field.help, field.suffix)]
     texts += [text for row in provider.errors for text in (row.title, row.message, row.hint)]
     for text in texts:
@@ -114,7 +115,7 @@ def words_every_error(provider: Provider) -> None:
     assert len(reasons) == len(set(reasons)), "two error rows of one reason"
     for row in provider.errors:
         assert row.outcome is not Outcome.OK, f"{row.reason} is no error"
-        assert row.title and row.title[-1] != ".", f"{row.reason} has no title"
+        assert re.fullmatch(r".+[^.]", row.title), f"{row.reason} has no title"
         assert row.message.endswith("."), f"{row.reason} has no sentence"
         assert row.hint.endswith("."), f"{row.reason} has no hint"
         if row.field:
@@ -136,7 +137,9 @@ def survives_a_dead_network(provider: Provider) -> None:
         for report in _reports(provider, error):
             assert not report.ok, f"{error!r} passed"
             assert report.outcome in {Outcome.UNREACHABLE, Outcome.TIMEOUT}, f"{error!r} is {report.outcome}"
-            assert report.error and report.error.message.endswith(".") and report.error.hint, f"{error!r} has no words"
+            assert report.error, f"{error!r} has no words"
+            assert report.error.message.endswith("."), f"{error!r} has no sentence"
+            assert report.error.hint.endswith("."), f"{error!r} has no hint"
             assert any(step.state == "failed" for step in report.steps), "no step failed"
 
 

@@ -33,7 +33,7 @@ class Peer:
             if not received:
                 return ""
             line += received
-        self.heard.append(line.decode("utf-8", "replace").strip())
+        self.heard.append(line.decode("utf-8", "replace").rstrip("\r\n"))
         return self.heard[-1]
 
     def hang(self) -> None:

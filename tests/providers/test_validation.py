@@ -230,7 +230,7 @@ def test_merge_lets_a_new_choice_fill_what_the_old_one_had_filled() -> None:
         st.text(max_size=40) | st.none() | st.integers() | st.booleans() | st.lists(st.text(max_size=3), max_size=2),
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_anything_gives_values_or_sentences(raw: dict[str, object]) -> None:
     found = validate(SMTP, raw, person=True)
     for name, value in found.values.items():

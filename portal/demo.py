@@ -1,0 +1,170 @@
+"""The demo organization: members, integrations wired to the sandbox, and some days of health logs."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+
+from portal import clock
+from portal.accounts import hashing, service, two_factor
+from portal.accounts.models import Membership, Organization, User
+from portal.audit import trail
+from portal.audit.trail import Actor
+from portal.database import db, new_id, unit_of_work
+from portal.health.models import HealthLog, LogStatus
+from portal.integrations import drafts
+from portal.integrations import service as integrations
+from portal.integrations.drafts import Submission
+from portal.integrations.models import CheckKind, Integration
+from portal.providers import catalogue
+from portal.providers.base import Outcome
+from portal.web.access import Role
+
+ORGANIZATION, ZONE = "Northline Staffing", "Australia/Sydney"
+PASSWORD = "walk-through-the-portal"  # noqa: S105 - printed for whoever tries the demo; nothing real lies behind it
+SANDBOX_PASSWORD = "sandbox-password"  # noqa: S105 - the one password that the sandbox accepts
+DAYS = 3
+EVERY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A member of the demo organization."""
+
+    name: str
+    email: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to sign in as a member; the secret is that of the authenticator app."""
+
+    person: Person
+    secret: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """An integration of the demo organization."""
+
+    name: str
+    preset: str
+    host: str
+    password: str = SANDBOX_PASSWORD
+    enabled: bool = True
+    verified: bool = True
+    usual_ms: int = 90
+    """Median response time of its made-up history, in milliseconds."""
+
+
+PEOPLE = (
+    Person("Dana Whitfield", "dana@northline.example", Role.OWNER),
+    Person("Marcus Oyelaran", "marcus@northline.example", Role.ADMIN),
+    Person("Priya Raman", "priya@northline.example", Role.AGENT),
+)
+EXAMPLES = (
+    Example("Email relay", "mailgun", "smtp.mailgun.org", usual_ms=120),
+    Example("Invoices and payslips", "sendgrid", "smtp.sendgrid.net", usual_ms=80),
+    Example("Interview invitations", "outlook", "smtp.office365.com", usual_ms=210),
+    Example("Old office server", "custom", "mail.northline.example", password="expired-password", usual_ms=45),  # noqa: S106 - refused on purpose
+    Example("Newsletter", "ses", "email-smtp.us-east-1.amazonaws.com", enabled=False),
+    Example("Careers mailbox", "gmail", "smtp.gmail.com", password="not-the-app-password", verified=False),  # noqa: S106 - refused on purpose
+)
+
+
+def fill(*, reset: bool) -> list[Login]:
+    """Make the demo organization. Owns its transactions.
+
+    Args:
+        reset: whether a demo organization that is already there is replaced.
+
+    Returns:
+        How to sign in; empty where the organization is there already and stays.
+    """
+    with trail.acting_as(Actor("command", name="Demo")):
+        if reset:
+            _remove()
+        elif _exists():
+            return []
+        password_hash = hashing.hasher().hash(PASSWORD)
+        with unit_of_work():
+            place = service.create_organization(name=ORGANIZATION, time_zone=ZONE)
+            logins = [_person(each, place, password_hash) for each in PEOPLE]
+        for example in EXAMPLES:
+            with unit_of_work():
+                _history(_integration(example, place), example)
+    return logins
+
+
+def _exists() -> bool:
+    with unit_of_work() as session:
+        return session.scalar(select(User.id).where(User.email == PEOPLE[0].email)) is not None
+
+
+def _remove() -> None:
+    """Delete the demo members and their organizations; the audit trail stays, as it does for everybody."""
+    emails = [each.email for each in PEOPLE]
+    with unit_of_work() as session:
+        of_demo = (
+            select(Membership.organization_id).join(User, User.id == Membership.user_id).where(User.email.in_(emails))
+        )
+        session.execute(delete(Organization).where(Organization.id.in_(of_demo), Organization.name == ORGANIZATION))
+        session.execute(delete(User).where(User.email.in_(emails)))
+
+
+def _person(person: Person, place: Organization, password_hash: str) -> Login:
+    user = service.create_user(email=person.email, name=person.name, password_hash=password_hash, time_zone=ZONE)
+    service.add_member(user=user, organization=place, role=person.role)
+    return Login(person, two_factor.enrol_at_once(user) if person.role is not Role.AGENT else "")
+
+
+def _integration(example: Example, place: Organization) -> Integration:
+    provider = catalogue.get("smtp")
+    submission = Submission(
+        name=example.name,
+        raw={
+            "preset": example.preset,
+            "host": example.host,
+            "username": "apikey" if example.preset == "sendgrid" else "portal@northline.example",
+            "password": example.password,
+            "from_email": "noreply@northline.example",
+            "from_name": ORGANIZATION,
+        },
+        verbs={},
+        limits={"max_per_hour": "1000", "max_per_day": "25000"},
+        sandbox=True,
+        person=False,
+    )
+    draft = drafts.check(provider, submission, None)
+    integration = integrations.create(organization_id=place.id, user_id=None, draft=draft, verified=example.verified)
+    integrations.set_enabled(integration=integration, enabled=example.enabled)
+    return integration
+
+
+def _history(integration: Integration, example: Example) -> None:
+    """Store made-up health logs of the last days, so that lists and filters have something to show."""
+    if not example.verified:
+        return
+    source = random.Random(example.name)  # noqa: S311 - made-up figures, the same at each run
+    moment, until = clock.now() - timedelta(days=DAYS), clock.now() - EVERY
+    while moment < until:
+        db.session.add(_log(integration, moment, example, source))
+        moment += EVERY * source.uniform(0.95, 1.05)
+
+
+def _log(integration: Integration, moment: datetime, example: Example, source: random.Random) -> HealthLog:
+    failed = source.random() < 0.004
+    return HealthLog(
+        id=new_id(),
+        organization_id=integration.organization_id,
+        integration_id=integration.id,
+        check_type=CheckKind.SCHEDULED,
+        status=LogStatus.FAILURE if failed else LogStatus.SUCCESS,
+        response_time_ms=10_000 if failed else max(5, round(source.lognormvariate(0, 0.35) * example.usual_ms)),
+        error_class=Outcome.TIMEOUT if failed else None,
+        error_message=f"{example.host} did not answer on port 587 within 10 s." if failed else None,
+        detail={"steps": [], "asked_by": ""},
+        checked_at=moment,
+    )

@@ -1,0 +1,111 @@
+"""The sandbox's own pages, over HTTP."""
+
+import json
+from collections.abc import Callable
+from http.client import HTTPConnection
+
+import pytest
+
+from portal.providers.base import OutgoingEmail, Value
+from portal.providers.sandboxed import sandbox_context
+from portal.providers.smtp import SMTP
+from portal.sandbox import Sandbox
+
+Make = Callable[..., dict[str, Value]]
+
+
+def ask(sandbox: Sandbox, method: str, path: str, body: object = None, **headers: str) -> tuple[int, str, str]:
+    """Return status, content type and text of an answer."""
+    connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=10)
+    try:
+        content = body if isinstance(body, str) else None if body is None else json.dumps(body)
+        connection.request(method, path, content, {"Content-Type": "application/json", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type", ""), answer.read().decode()
+    finally:
+        connection.close()
+
+
+def listed(sandbox: Sandbox, path: str) -> list[dict[str, object]]:
+    items: list[dict[str, object]] = json.loads(ask(sandbox, "GET", path)[2])["items"]
+    return items
+
+
+def test_fault_is_put_shown_and_taken_away(sandbox: Sandbox) -> None:
+    fault = {"mode": "slow", "delay_ms": 250, "times": 3}
+    status, _, text = ask(sandbox, "PUT", "/_sandbox/faults/smtp", fault)
+    assert (status, json.loads(text)) == (200, fault)
+    assert json.loads(ask(sandbox, "GET", "/_sandbox/faults")[2])["smtp"] == fault
+    assert ask(sandbox, "PUT", "/_sandbox/faults/smtp", {"mode": "none"})[0] == 200
+    assert sandbox.state.take_fault("smtp").mode == "none"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"mode": "explode"},
+        {"mode": None},
+        {"mode": ["timeout"]},
+        {"mode": "slow", "delay_ms": -1},
+        {"mode": "slow", "delay_ms": 10**9},
+        {"mode": "slow", "delay_ms": "5"},
+        {"mode": "slow", "delay_ms": True},
+        {"mode": "slow", "times": 0},
+        {"mode": "slow", "times": 1.5},
+        {"mode": "slow", "unknown": 1},
+        [],
+        "no json",
+        None,
+    ],
+)
+def test_bad_fault_is_refused_with_a_sentence(body: object, sandbox: Sandbox) -> None:
+    status, kind, text = ask(sandbox, "PUT", "/_sandbox/faults/smtp", body)
+    assert (status, kind) == (422, "application/problem+json")
+    assert json.loads(text)["detail"].endswith(".")
+    assert sandbox.state.faults()["smtp"].mode == "none"
+
+
+def test_unknown_provider_and_path(sandbox: Sandbox) -> None:
+    assert ask(sandbox, "PUT", "/_sandbox/faults/nobody", {"mode": "none"})[0] == 404
+    assert ask(sandbox, "GET", "/_sandbox/nothing")[0] == 404
+    assert ask(sandbox, "POST", "/_sandbox/state")[0] == 405
+
+
+def test_outbox_and_requests_are_listed_filtered_and_forgotten(sandbox: Sandbox, credentials: Make) -> None:
+    mail = OutgoingEmail(to=("dana@example.org",), subject="One", text="t")
+    assert SMTP.send_email(credentials(), sandbox_context(sandbox.url), mail).ok
+    assert [item["subject"] for item in listed(sandbox, "/_sandbox/outbox?channel=email")] == ["One"]
+    assert listed(sandbox, "/_sandbox/outbox?channel=sms") == []
+    assert len(listed(sandbox, "/_sandbox/requests?provider=smtp")) == 1
+    assert listed(sandbox, "/_sandbox/requests?provider=twilio") == []
+    assert ask(sandbox, "DELETE", "/_sandbox/state") == (204, "text/html; charset=utf-8", "")
+    assert listed(sandbox, "/_sandbox/outbox") == listed(sandbox, "/_sandbox/requests") == []
+
+
+def test_page_shows_mail_as_text_only(sandbox: Sandbox, credentials: Make) -> None:
+    evil = "<script>alert(1)</script>"
+    mail = OutgoingEmail(to=("dana@example.org",), subject=evil, text=evil, html=evil)
+    assert SMTP.send_email(credentials(from_name=evil), sandbox_context(sandbox.url), mail).ok
+    sandbox.fault("smtp", mode="slow")
+    status, _, page = ask(sandbox, "GET", "/")
+    assert status == 200
+    assert evil not in page
+    assert page.count("&lt;script&gt;") >= 4
+    assert "Fault on for smtp: slow" in page
+
+
+def test_info_tells_ports_and_authority(sandbox: Sandbox) -> None:
+    info = json.loads(ask(sandbox, "GET", "/_sandbox/info")[2])
+    assert info["smtp"] == {"host": "127.0.0.1", "port": sandbox.smtp_port, "tls_port": sandbox.smtp_tls_port}
+    assert info["ca_pem"] == sandbox.ca_pem
+    assert "PRIVATE" not in info["ca_pem"]
+
+
+def test_strangers_cannot_reach_it_by_another_name(sandbox: Sandbox) -> None:
+    assert ask(sandbox, "GET", "/_sandbox/outbox", None, Host="evil.example.com")[0] == 400
+    assert ask(sandbox, "GET", "/_sandbox/outbox", None, Host=f"localhost:{sandbox.port}")[0] == 200
+
+
+def test_large_body_is_refused(sandbox: Sandbox) -> None:
+    assert ask(sandbox, "PUT", "/_sandbox/faults/smtp", "x" * 100_000)[0] in (413, 422)
