@@ -128,7 +128,7 @@ def set_up_assets() -> None:
     module, static = ROOT / "portal" / "web" / "assets.py", ROOT / "static"
     own = (path for path in static.rglob("*") if path.is_file() and VENDOR not in path.parents)
     made_from = digest([module, VENDOR / "htmx.min.js", *sorted(own)])
-    joining = partial(run, "join the style sheets", PYTHON, "-m", "portal.web.assets", quiet=True)
+    joining = partial(run, "join the style sheets", PYTHON, module, quiet=True)
     once("assets", made_from, [VENDOR / "manifest.json"], "Joining the style sheets", joining)
 
 

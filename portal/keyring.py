@@ -100,11 +100,6 @@ class KeyringStatus:
         """Master keys that the database needs and the setting lacks."""
         return tuple(name for name in self.wrapped_by if name not in self.configured)
 
-    @property
-    def unused(self) -> tuple[str, ...]:
-        """Master keys of the setting that no data key is under."""
-        return tuple(name for name in self.configured if name not in self.wrapped_by)
-
 
 def init_app(app: Flask, master_keys: str) -> None:
     """Give the application its master keys. No table is touched.

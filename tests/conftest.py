@@ -16,8 +16,14 @@ from portal.accounts.hashing import use_hasher
 from portal.database import db
 from portal.security.passwords import PasswordHasher
 from portal.settings import Settings
+from tests.support.integrations import mail
+from tests.support.people import admin, team
 from tests.support.postgres import Cluster, start
+from tests.support.templates import SharedTemplates
 
+__all__ = ["admin", "mail", "team"]
+
+Flask.jinja_options = {"bytecode_cache": SharedTemplates()}
 MASTER_KEYS = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 TEMPLATE = "portal_template"
 

@@ -64,7 +64,7 @@ class Portal:
     @property
     def complaints(self) -> list[str]:
         """Lines of the log that speak of something wrong inside the portal."""
-        return re.findall(r".*(?:ERROR|CRITICAL|Traceback).*", self._stderr.read_text())
+        return re.findall(r".*(?: error | critical |Traceback).*", self._stderr.read_text())
 
     @property
     def setup_link(self) -> str:

@@ -51,8 +51,7 @@ def _password(label: str, missing: str, autocomplete: str, description: str = ""
 
 
 def _new_password(label: str) -> PasswordField:
-    hint = f"At least {MIN_LENGTH} characters. A sentence of several words works well."
-    return _password(label, "Choose a password.", "new-password", hint)
+    return _password(label, "Choose a password.", "new-password", f"At least {MIN_LENGTH} characters.")
 
 
 def _current_password(label: str = "Password") -> PasswordField:

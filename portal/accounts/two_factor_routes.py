@@ -20,6 +20,8 @@ from portal.security import totp
 from portal.web.access import Who, allow
 from portal.web.render import go_to, page
 
+QR_PIXELS = 232
+
 
 @blueprint.get("/profile/two-factor/required")
 @allow(Who.MEMBER)
@@ -74,11 +76,17 @@ def _enrolling(form: CodeForm) -> Response:
         "accounts/enrol.html",
         status=422 if form.is_submitted() else 200,
         form=form,
-        qr=Markup(totp.qr_svg(totp.provisioning_uri(secret, user.email))),  # noqa: S704 - made by us, of our own values
+        qr=_picture(totp.provisioning_uri(secret, user.email)),
         secret=totp.grouped(secret),
         replaces=replaces,
         first_run=bool(session.get(browser.SETUP)),
     )
+
+
+def _picture(address: str) -> Markup:
+    """Return the QR code in a size that a phone reads from a screen and that leaves room for the form below."""
+    drawn = totp.qr_svg(address).replace("<svg ", f'<svg width="{QR_PIXELS}" height="{QR_PIXELS}" ', 1)
+    return Markup(drawn)  # noqa: S704 - drawn by us, its only text is our own title
 
 
 def _nothing_to_enrol() -> Response:

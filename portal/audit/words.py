@@ -39,9 +39,8 @@ SUBJECTS: Final = {
 ACTIONS: Final = {
     "session.started": "Signed in",
     "session.refused": "Sign-in refused",
-    "session.throttled": "Sign-in blocked after too many tries",
     "session.ended": "Signed out",
-    "session.switched": "Switched organization",
+    "session.revoked": "Session ended from another place",
     "two_factor.enrolled": "Two-factor authentication turned on",
     "two_factor.removed": "Two-factor authentication turned off",
     "two_factor.recovery_code_used": "Recovery code used",
@@ -50,8 +49,8 @@ ACTIONS: Final = {
     "member.password_changed": "Password changed",
     "member.password_reset": "Password reset",
     "member.profile_changed": "Profile changed",
-    "integration.credentials_replaced": "Credentials replaced",
-    "health.check_all_started": "Health check of all integrations started",
+    "integration.interval_changed": "Interval of health checks changed",
+    "health.check_all": "Health check of all integrations started",
     "key.rotated": "Master keys rotated",
 }
 """Actions that read better in words of their own; all others are put together from the tag."""

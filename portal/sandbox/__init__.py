@@ -1,7 +1,6 @@
 """The sandbox: providers that behave like the real ones, inside one process and without any account."""
 
-from signal import SIGTERM, getsignal, signal
-from threading import Event
+import signal
 from types import TracebackType
 from typing import Self
 
@@ -107,18 +106,16 @@ def serve(port: int = WEB_PORT, smtp_port: int = SMTP_PORT) -> None:
     Raises:
         SandboxError: a port is taken.
     """
-    ended = Event()
-    with Sandbox().start(port, smtp_port) as sandbox:
-        before = getsignal(SIGTERM)
-        signal(SIGTERM, lambda *_: ended.set())
-        print(f"Sandbox on {sandbox.url}, mail server on {HOST}:{sandbox.smtp_port}", flush=True)  # noqa: T201
-        print(f"Any user name and the password {PASSWORD} log in. Ctrl+C ends it.", flush=True)  # noqa: T201
-        try:
-            ended.wait()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            signal(SIGTERM, before)
+    ending = {signal.SIGINT, signal.SIGTERM}
+    # Blocked before any thread starts, so that they wait for sigwait() wherever they arrive.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    try:
+        with Sandbox().start(port, smtp_port) as sandbox:
+            print(f"Sandbox on {sandbox.url}, mail server on {HOST}:{sandbox.smtp_port}")  # noqa: T201
+            print(f"Any user name and the password {PASSWORD} log in. Ctrl+C ends it.", flush=True)  # noqa: T201
+            signal.sigwait(ending)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _taken(port: int, option: str, error: OSError) -> str:

@@ -1,6 +1,7 @@
 """Web room: what every page shares, and nothing about any feature."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def init_app(app: Flask, *, https: bool) -> None:
     filters.init_app(app)
     errors.init_app(app)
     _guard(app)
-    app.jinja_env.globals["asset"] = assets.asset
+    app.jinja_env.globals["asset"] = partial(assets.asset, debug=app.debug)
     _register_macros(app)
     app.context_processor(_shared)
 

@@ -411,8 +411,28 @@
     elt.closest(".toast")?.remove();
     if (xhr.status !== 422) elt.closest("dialog.dialog")?.close();
   });
+  // A part that is replaced keeps what a person opened in it, and the place of the focus.
+  const FOCUSABLE = "a[href], button, input, select, textarea, summary";
+  const kept = { open: [], holder: "", index: -1 };
+
+  function remember(target) {
+    const active = document.activeElement;
+    kept.open = all("details[open][id]", target).map((details) => details.id);
+    if (active === document.body || !target.contains(active)) return;
+    const holder = active.closest("[id]:not(:focus)");
+    Object.assign(kept, { holder: holder.id, index: all(FOCUSABLE, holder).indexOf(active) });
+  }
+
+  function putBack() {
+    kept.open.splice(0).forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+    const places = all(FOCUSABLE, document.getElementById(kept.holder) ?? document.createElement("i"));
+    if (document.activeElement === document.body) (places[kept.index] ?? places[0])?.focus({ preventScroll: true });
+    kept.holder = "";
+  }
+
   on("htmx:beforeSwap", ({ detail }) => {
     const { elt, xhr, target, requestConfig } = detail;
+    if (target.id !== "drawer-host") remember(target);
     const region = find("#toasts");
     if (target.contains(region)) document.body.append(region);
     if (target.id === "drawer-host") {
@@ -432,6 +452,7 @@
     else if (xhr?.status === 422) focusFirst(document);
   });
   on("htmx:afterSettle", () => {
+    putBack();
     if (drawer.key && document.activeElement === document.body && !currentDrawer()) returnFocus();
   });
   on("htmx:pushedIntoHistory", ({ detail: { path } }) => {

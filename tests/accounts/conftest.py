@@ -5,7 +5,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from portal import clock, keyring
+from portal import clock
 from portal.accounts import hashing, service, sessions, two_factor
 from portal.accounts.identity import Identity
 from portal.accounts.models import Organization, User
@@ -25,6 +25,8 @@ from portal.web.access import Role
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 PASSWORD = "mellow otter folds seven kites"
+SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+"""For tests of what does not depend on the database."""
 ORIGIN = sessions.Origin(ip="203.0.113.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0")
 
 
@@ -93,12 +95,6 @@ def time() -> Iterator[time_machine.Traveller]:
     """The clock, standing still until a test shifts it."""
     with time_machine.travel(START, tick=False) as traveller:
         yield traveller
-
-
-@pytest.fixture
-def app(app: Flask) -> Flask:
-    keyring.load(app)
-    return app
 
 
 @pytest.fixture
@@ -171,21 +167,3 @@ def trail(app: Flask) -> Callable[[], list[AuditEntry]]:
             return list(db.session.scalars(select(AuditEntry).order_by(AuditEntry.at, AuditEntry.id)))
 
     return entries
-
-
-MINUTE = timedelta(minutes=1)
-
-
-# TEMPORARY-UNTIL-MIGRATIONS
-from portal import web as _web
-from portal.web import assets as _assets
-
-_orig = _web._register_macros
-
-
-def _patched(app):
-    app.jinja_env.globals["asset"] = _assets.asset
-    _orig(app)
-
-
-_web._register_macros = _patched

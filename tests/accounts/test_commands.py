@@ -9,9 +9,9 @@ from flask import Flask
 from portal import clock
 from portal.accounts.commands import user_group
 from portal.security import totp
-from tests.accounts.conftest import PASSWORD, words
+from tests.accounts.conftest import PASSWORD, SQLITE, words
 
-pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+pytestmark = SQLITE
 
 
 @pytest.fixture

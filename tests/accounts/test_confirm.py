@@ -9,9 +9,9 @@ from flask import Flask, request
 
 from portal.accounts import recent
 from portal.web.access import Who, allow
-from tests.accounts.conftest import PASSWORD, Browser, words
+from tests.accounts.conftest import PASSWORD, SQLITE, Browser, words
 
-pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+pytestmark = SQLITE
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from portal.accounts import devices
 from portal.accounts.models import Organization, User
 from portal.database import reading
 from portal.web.access import Role
-from tests.accounts.conftest import PASSWORD, words
+from tests.accounts.conftest import PASSWORD, SQLITE, words
 
-pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+pytestmark = SQLITE
 NEW = "quiet lantern under nine bridges"
 
 

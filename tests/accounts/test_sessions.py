@@ -17,6 +17,7 @@ from portal.accounts.identity import Identity
 from portal.accounts.models import Membership, Organization, User, UserSession
 from portal.database import reading, unit_of_work
 from portal.web.access import Role
+from tests.accounts.conftest import SQLITE
 
 SignedIn = Callable[[Any], Identity]
 
@@ -44,6 +45,7 @@ def test_a_token_stands_for_a_member_of_an_organization(dana: Any, signed_in: Si
     assert identity.token not in repr(identity)
 
 
+@SQLITE
 def test_the_database_does_not_know_the_token(dana: Any, signed_in: SignedIn) -> None:
     identity = signed_in(dana)
     with reading() as session:
@@ -51,10 +53,10 @@ def test_the_database_does_not_know_the_token(dana: Any, signed_in: SignedIn) ->
         assert identity.token.encode() not in [getattr(row, column.key) for column in UserSession.__table__.columns]
 
 
-@pytest.mark.parametrize("token", ["", "x", "\x00", "é" * 5000])
-def test_other_tokens_stand_for_nobody(dana: Any, signed_in: SignedIn, token: str) -> None:
+def test_other_tokens_stand_for_nobody(dana: Any, signed_in: SignedIn) -> None:
     signed_in(dana)
-    assert who(token) is None
+    for token in ("", "x", "\x00", "é" * 5000):
+        assert who(token) is None
 
 
 def test_a_session_ends_half_an_hour_after_its_last_request(
@@ -90,6 +92,7 @@ def test_revoked_disabled_and_removed_people_are_nobody_at_once(dana: Any, perso
     assert [who(each.token) for each in (revoked, disabled, removed)] == [None, None, None]
 
 
+@SQLITE
 def test_a_session_without_second_factor_ends_when_one_is_turned_on(person: Any, signed_in: SignedIn) -> None:
     agent = person("agent@x.example", Role.AGENT, second_factor=False)
     identity = signed_in(agent)
@@ -98,6 +101,7 @@ def test_a_session_without_second_factor_ends_when_one_is_turned_on(person: Any,
     assert who(identity.token) is None
 
 
+@SQLITE
 def test_a_pending_session_is_nobody(dana: Any, time: time_machine.Traveller) -> None:
     with unit_of_work() as session:
         opened = sessions.open_session(
@@ -114,6 +118,7 @@ def test_a_pending_session_is_nobody(dana: Any, time: time_machine.Traveller) ->
         sessions.pending_session(opened.token)
 
 
+@SQLITE
 def test_a_rotated_session_knows_only_its_new_token(dana: Any, signed_in: SignedIn) -> None:
     identity = signed_in(dana)
     with unit_of_work():
@@ -124,6 +129,7 @@ def test_a_rotated_session_knows_only_its_new_token(dana: Any, signed_in: Signed
     assert renewed.session_id == identity.session_id
 
 
+@SQLITE
 def test_a_revoked_session_is_not_rotated_back_to_life(dana: Any, signed_in: SignedIn) -> None:
     identity = signed_in(dana)
     with unit_of_work():
@@ -132,6 +138,7 @@ def test_a_revoked_session_is_not_rotated_back_to_life(dana: Any, signed_in: Sig
         sessions.rotate(identity)
 
 
+@SQLITE
 def test_nobody_revokes_the_session_of_another(dana: Any, person: Any, signed_in: SignedIn) -> None:
     mine, theirs = signed_in(dana), signed_in(person("eve@x.example"))
     for session_id in (theirs.session_id, uuid.uuid4()):
@@ -153,6 +160,7 @@ def test_only_open_sessions_are_listed(dana: Any, signed_in: SignedIn, time: tim
     assert idle.session_id != old.session_id
 
 
+@SQLITE
 def test_an_oversized_user_agent_is_cut(dana: Any) -> None:
     with unit_of_work() as session:
         opened = sessions.open_session(
@@ -168,6 +176,7 @@ def test_an_oversized_user_agent_is_cut(dana: Any) -> None:
         assert "\x00" not in row.user_agent
 
 
+@SQLITE
 def test_long_ended_sessions_are_tidied_away(dana: Any, signed_in: SignedIn, time: time_machine.Traveller) -> None:
     signed_in(dana)
     time.shift(timedelta(days=30))
@@ -176,6 +185,7 @@ def test_long_ended_sessions_are_tidied_away(dana: Any, signed_in: SignedIn, tim
     assert housekeeping.tidy() == 1
 
 
+@SQLITE
 def test_switching_leads_only_to_one_s_own_organizations(dana: Any, person: Any, signed_in: SignedIn) -> None:
     person(dana.email, Role.AGENT, organization="Southline")
     stranger = person("eve@x.example", organization="Elsewhere")

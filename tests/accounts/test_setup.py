@@ -16,9 +16,9 @@ from portal.accounts.models import Organization, User
 from portal.database import reading
 from portal.security import totp
 from portal.web.access import Role
-from tests.accounts.conftest import PASSWORD, words
+from tests.accounts.conftest import PASSWORD, SQLITE, words
 
-pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+pytestmark = SQLITE
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def form(code: str) -> dict[str, str]:
 
 
 def secret_on(page: Any) -> str:
-    found = re.search(r'name="secret"[^>]* value="([^"]+)"', page.text)
+    found = re.search(r'id="key"[^>]*>([^<]+)<', page.text)
     assert found, page.text
     return found[1].replace(" ", "")
 

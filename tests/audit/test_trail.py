@@ -19,6 +19,8 @@ from portal.audit.trail import Actor, acting_as
 from portal.database import db, reading, unit_of_work
 from portal.security.secret import Secret
 
+ON_SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
 ORGANIZATION = uuid.UUID(int=11)
 OTHER = uuid.UUID(int=12)
 DANA = Actor("user", uuid.UUID(int=5), "Dana Whitfield", "203.0.113.9")
@@ -44,6 +46,7 @@ def names(chain: uuid.UUID = ORGANIZATION) -> list[str]:
     return [entry.target_name for entry in entries(chain)]
 
 
+@ON_SQLITE
 def test_an_entry_says_who_what_when_and_from_where() -> None:
     before = datetime.now(UTC)
     with acting_as(DANA), unit_of_work():
@@ -57,6 +60,7 @@ def test_an_entry_says_who_what_when_and_from_where() -> None:
     assert entry.seq == 1
 
 
+@ON_SQLITE
 def test_nobody_in_particular_is_the_portal_itself_and_a_block_of_somebody_ends() -> None:
     with unit_of_work():
         with acting_as(DANA):
@@ -70,6 +74,7 @@ def test_nobody_in_particular_is_the_portal_itself_and_a_block_of_somebody_ends(
     ]
 
 
+@ON_SQLITE
 def test_within_a_request_its_address_and_id_are_kept(app: Flask) -> None:
     with app.test_request_context("/", environ_base={"REMOTE_ADDR": "198.51.100.7"}), unit_of_work():
         record()
@@ -122,6 +127,7 @@ def test_a_savepoint_that_is_rolled_back_takes_its_entries_along_and_no_others()
         assert trail.verify(ORGANIZATION) == trail.Verification(True, 3)
 
 
+@ON_SQLITE
 def test_entries_of_several_chains_in_one_transaction_each_go_into_their_own() -> None:
     with unit_of_work():
         for number in range(3):
@@ -136,6 +142,7 @@ def test_entries_of_several_chains_in_one_transaction_each_go_into_their_own() -
         assert chains() == [INSTALLATION, ORGANIZATION, OTHER]
 
 
+@ON_SQLITE
 def test_a_failed_write_of_the_trail_fails_the_change_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_args: object, **_more: object) -> None:
         raise RuntimeError("no key")
@@ -180,6 +187,7 @@ def test_values_of_every_kind_become_plain_and_stay_verifiable() -> None:
         assert trail.verify(ORGANIZATION).ok
 
 
+@ON_SQLITE
 def test_no_secret_is_kept_but_the_names_of_replaced_ones() -> None:
     secret = "correct horse battery"
     with unit_of_work():

@@ -1,12 +1,16 @@
 """The sandbox's own pages, over HTTP."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from http.client import HTTPConnection
 
 import pytest
 
 from portal.providers.base import OutgoingEmail, Value
+from portal.providers.network import NoSandbox
 from portal.providers.sandboxed import sandbox_context
 from portal.providers.smtp import SMTP
 from portal.sandbox import Sandbox
@@ -109,3 +113,14 @@ def test_strangers_cannot_reach_it_by_another_name(sandbox: Sandbox) -> None:
 
 def test_large_body_is_refused(sandbox: Sandbox) -> None:
     assert ask(sandbox, "PUT", "/_sandbox/faults/smtp", "x" * 100_000)[0] in (413, 422)
+
+
+def test_command_serves_until_it_is_told_to_end() -> None:
+    code = "from portal.sandbox import serve; serve(0, 0)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        url = line.removeprefix("Sandbox on ").split(",")[0]
+        assert not isinstance(sandbox_context(url).network, NoSandbox)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0

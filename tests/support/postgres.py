@@ -76,8 +76,11 @@ class Cluster:
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
         """Create a database as a copy of another, which nobody may be connected to, and return its URL."""
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        self._execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        with _connect(self.port, self.password) as connection:
+            # With fsync off a copy of files takes a third of what the newer way through the log takes.
+            copied = sql.SQL(" STRATEGY FILE_COPY" if connection.info.server_version >= 150000 else "")
+            connection.execute(statement + copied)
         return self._url(name)
 
     def drop_database(self, name: str) -> None:

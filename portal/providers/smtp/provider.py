@@ -21,18 +21,17 @@ from portal.providers.smtp.sending import send
 from portal.providers.smtp.session import Session
 from portal.providers.staged import Stage, run_stages
 
-_CONNECTION: Final = "Connection settings"
-_SENDER: Final = "Sender"
+_GROUP: Final = "Connection settings"
 
 FIELDS: Final = (
     Field(
         name="preset",
-        label="Mail service",
+        label="Provider",
         kind=FieldKind.CHOICE,
         choices=PRESETS,
         default=CUSTOM,
         help="Fills in the server of a known service; Custom is for any other mail server.",
-        group=_CONNECTION,
+        group=_GROUP,
     ),
     Field(
         name="host",
@@ -42,7 +41,7 @@ FIELDS: Final = (
         max_length=253,
         placeholder="smtp.example.com",
         example="smtp.example.com",
-        group=_CONNECTION,
+        group=_GROUP,
         binds_secrets=True,
     ),
     Field(
@@ -52,13 +51,13 @@ FIELDS: Final = (
         required=True,
         default="starttls",
         choices=(
-            Choice(value="starttls", label="STARTTLS, usually 587", fills={"port": "587"}),
-            Choice(value="tls", label="TLS, usually 465", fills={"port": "465"}),
-            Choice(value="none", label="None, usually 25", fills={"port": "25"}),
+            Choice(value="starttls", label="STARTTLS 587", fills={"port": "587"}),
+            Choice(value="tls", label="TLS 465", fills={"port": "465"}),
+            Choice(value="none", label="None 25", fills={"port": "25"}),
         ),
         help="STARTTLS and TLS encrypt. None sends everything readable, also the password.",
         full=True,
-        group=_CONNECTION,
+        group=_GROUP,
         binds_secrets=True,
     ),
     Field(
@@ -71,7 +70,7 @@ FIELDS: Final = (
         placeholder="587",
         example="587",
         help="Empty: the usual port of the chosen security.",
-        group=_CONNECTION,
+        group=_GROUP,
         binds_secrets=True,
     ),
     Field(
@@ -80,9 +79,9 @@ FIELDS: Final = (
         max_length=320,
         help="Empty if the server needs no login.",
         full=True,
-        group=_CONNECTION,
+        group=_GROUP,
     ),
-    Field(name="password", label="Password", kind=FieldKind.SECRET, max_length=1024, full=True, group=_CONNECTION),
+    Field(name="password", label="Password", kind=FieldKind.SECRET, max_length=1024, full=True, group=_GROUP),
     Field(
         name="confirm_plaintext",
         label="Send user name and password without encryption",
@@ -90,7 +89,7 @@ FIELDS: Final = (
         help="Anybody on the way can read them. Only for a server on the same machine or in a protected network.",
         show_if=ShowIf("security", ("none",)),
         full=True,
-        group=_CONNECTION,
+        group=_GROUP,
     ),
     Field(
         name="from_email",
@@ -101,9 +100,9 @@ FIELDS: Final = (
         placeholder="noreply@example.com",
         example="noreply@example.com",
         autocomplete="email",
-        group=_SENDER,
+        group=_GROUP,
     ),
-    Field(name="from_name", label="From name", max_length=120, placeholder="Your organization", group=_SENDER),
+    Field(name="from_name", label="From name", max_length=120, placeholder="Your organization", group=_GROUP),
 )
 
 

@@ -1,0 +1,54 @@
+"""What must hold for every page in every state: nothing for axe-core to find, and nothing that scrolls sideways."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Page, ViewportSize
+
+AXE: Final = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+WIDE: Final[ViewportSize] = {"width": 1280, "height": 900}
+NARROW: Final[ViewportSize] = {"width": 390, "height": 844}
+
+_RUN: Final = """async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"], preload: false});
+  return found.violations.flatMap(({id, help, nodes}) => nodes.map((node) =>
+    `${id} (${help}): ${node.target.join(" ")} ${node.any[0]?.message ?? node.failureSummary ?? ""}`));
+}"""
+_SIDEWAYS: Final = """() => {
+  const wide = [...document.querySelectorAll("body *")].filter((element) => {
+    if (!element.checkVisibility() || element.matches("pre, pre *, svg *, .vh, .skip")) return false;
+    const style = getComputedStyle(element);
+    return ["auto", "scroll"].includes(style.overflowX) && element.scrollWidth > element.clientWidth + 1;
+  });
+  const root = document.scrollingElement;
+  const names = wide.map((element) => `${element.tagName.toLowerCase()}.${element.className} scrolls sideways`);
+  if (root.scrollWidth > root.clientWidth) names.push(`the page is ${root.scrollWidth} px wide`);
+  return names;
+}"""
+
+
+@cache
+def _source() -> str:
+    assert AXE.is_file(), f"{AXE} is missing: `make test` fetches it"
+    return AXE.read_text(encoding="utf-8")
+
+
+def faults(page: Page) -> list[str]:
+    """Look at a page in a wide window in light and dark and in a narrow one, and return what is wrong with it.
+
+    The window is left wide and light.
+    """
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(_source())
+    views: list[tuple[str, ViewportSize, Any]] = [
+        ("390 px", NARROW, "light"),
+        ("1280 px dark", WIDE, "dark"),
+        ("1280 px light", WIDE, "light"),
+    ]
+    found = []
+    for name, size, scheme in views:
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found += [f"{name}: {each}" for each in [*page.evaluate(_RUN), *page.evaluate(_SIDEWAYS)]]
+    return found

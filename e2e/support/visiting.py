@@ -1,0 +1,131 @@
+"""A browser window that watches itself: whatever the page or the network complains about fails the test."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
+
+from e2e.support import accessibility
+from e2e.support.accessibility import WIDE
+from e2e.support.canary import leaks
+
+POLICY = """document.addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI, sourceFile}) =>
+  console.error(`CSP: ${violatedDirective} ${blockedURI} ${sourceFile}`));"""
+REPORTED_ELSEWHERE = "Failed to load resource"
+"""The browser says so of every answer that is an error; the answers themselves are watched."""
+
+
+class Visitor:
+    """One window of one person."""
+
+    def __init__(self, browser: Browser, url: str, *, cookie: Any = None, script: bool = True) -> None:
+        """Open the window.
+
+        Args:
+            browser: the browser.
+            url: where the portal is served.
+            cookie: of a signed-in member; without one nobody is signed in.
+            script: whether scripts run.
+        """
+        self._context = browser.new_context(
+            base_url=url, viewport=WIDE, color_scheme="light", reduced_motion="reduce", java_script_enabled=script,
+            locale="en-GB", timezone_id="UTC",
+        )  # fmt: skip
+        self._context.set_default_timeout(15_000)
+        if script:
+            self._context.add_init_script(POLICY)
+        if cookie:
+            self._context.add_cookies([cookie])
+        self.page: Page = self._context.new_page()
+        self.problems: list[str] = []
+        self._expected: set[int] = set()
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        self.page.on("response", self._answered)
+        self.page.on("requestfailed", self._failed)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and REPORTED_ELSEWHERE not in message.text:
+            self.problems.append(f"console: {message.text}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400 and response.status not in self._expected:
+            self.problems.append(f"{response.status} for {response.request.method} {response.url}")
+
+    def _failed(self, request: Request) -> None:
+        # A page that is left, or asked for anew, drops what it was still reading.
+        if not (request.method == "GET" and request.failure == "net::ERR_ABORTED"):
+            self.problems.append(f"{request.failure}: {request.method} {request.url}")
+
+    @contextmanager
+    def expecting(self, *statuses: int) -> Iterator[None]:
+        """Within the block answers with these statuses are what the test is about."""
+        before, self._expected = self._expected, self._expected | set(statuses)
+        try:
+            yield
+        finally:
+            self._expected = before
+
+    def go(self, path: str) -> None:
+        """Open a page of the portal."""
+        self.page.goto(path)
+
+    def look(self) -> None:
+        """Hold the page as it stands now against what must hold for every page in every state."""
+        assert leaks(self.page.content()) == []
+        found = accessibility.faults(self.page)
+        assert found == [], "\n".join([self.page.url, *found])
+
+    def close(self) -> list[str]:
+        """Close the window and return what it complained about."""
+        self._context.close()
+        return self.problems
+
+    def keep_picture(self, path: Path) -> None:
+        """Keep a picture of the window and its HTML, for whoever looks into a failure."""
+        path.parent.mkdir(exist_ok=True)
+        # Hiding the caret would need a style that the portal's content policy refuses.
+        self.page.screenshot(path=path.with_suffix(".png"), full_page=True, caret="initial")
+        path.with_suffix(".html").write_text(self.page.content(), encoding="utf-8")
+
+    # What is found again and again.
+
+    @property
+    def drawer(self) -> Locator:
+        """The drawer that is open."""
+        return self.page.locator("dialog.drawer")
+
+    @property
+    def result(self) -> Locator:
+        """What a test in the drawer found."""
+        return self.drawer.locator("[data-result]")
+
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        """A button by its whole name."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def line(self, name: str) -> Locator:
+        """The row of the dashboard's table that shows an integration."""
+        return self.page.locator("#board tbody tr").filter(has=self.page.get_by_role("link", name=name, exact=True))
+
+    def figure(self, label: str) -> Locator:
+        """One of the figures above the list."""
+        return self.page.locator(".stats .stat").filter(has_text=label)
+
+    def said(self, text: str | re.Pattern[str]) -> None:
+        """Wait for a toast."""
+        expect(self.page.locator(".toast").filter(has_text=text)).to_be_visible()
+
+    def fill(self, **values: str) -> None:
+        """Type into the drawer's controls, each found by its name."""
+        for name, value in values.items():
+            self.drawer.locator(f"[name={name}]").fill(value)
+
+    def submit(self, button: str, **values: str) -> None:
+        """Type into the controls of a page that is a form, and press its button."""
+        for name, value in values.items():
+            self.page.locator(f"main [name={name}]").fill(value)
+        self.page.locator("main").get_by_role("button", name=button, exact=True).click()
