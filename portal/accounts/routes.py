@@ -15,7 +15,7 @@ from portal.accounts.errors import (
     WeakPasswordError,
     WrongSetupCodeError,
 )
-from portal.accounts.forms import CodeForm, ConfirmForm, Form, RecoveryForm, SetupForm, SignInForm
+from portal.accounts.forms import CODE_LENGTH, CodeForm, ConfirmForm, Form, RecoveryForm, SetupForm, SignInForm
 from portal.accounts.identity import Identity
 from portal.database import reading
 from portal.web import errors
@@ -36,7 +36,7 @@ def first_run() -> Response:
         closed = not setup.is_open()
     if closed:
         return _closed()
-    form = SetupForm(code=request.args.get("code", ""))
+    form = SetupForm(code=request.args.get("code", "")[:CODE_LENGTH])
     if not form.validate_on_submit():
         return _form_page("accounts/setup.html", form)
     try:

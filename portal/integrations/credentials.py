@@ -85,3 +85,13 @@ def open_all(integration: Integration, *, reason: str) -> dict[str, Any]:
             purpose=reason,
         )
     return {**integration.config, **opened}
+
+
+def refused(integration: Integration, *, reason: str) -> None:
+    """Record that somebody wanted to use or replace a secret and was refused."""
+    access.record_refusal(
+        organization_id=integration.organization_id,
+        integration_id=integration.id,
+        integration_name=integration.name,
+        purpose=reason,
+    )

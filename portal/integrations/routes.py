@@ -17,6 +17,7 @@ from portal.integrations.presenting import Shown
 from portal.providers import catalogue
 from portal.providers.base import Provider
 from portal.providers.catalogue import UnknownProvider
+from portal.web import errors
 from portal.web.access import Who, allow, identity, is_recent
 from portal.web.render import add_toast, fragment, go_to, page, trigger, wants_fragment
 
@@ -27,7 +28,7 @@ CHANGED = "integrations-changed"
 
 @blueprint.app_errorhandler(queries.NotFound)
 def _not_found(_error: queries.NotFound) -> Response:
-    abort(404)
+    return errors.answer(404)  # an error raised inside an error handler would reach nobody
 
 
 @blueprint.get("/new")
@@ -198,10 +199,16 @@ def _require_recent(draft: Draft) -> None:
     Raises:
         Invalid: it was not given, or is wrong; the rest of the form stays as it is.
     """
-    if draft.needs_recent:
-        problem = recent.ask(request.form.get("confirm_access", ""))
-        if problem:
-            raise Invalid({"confirm_access": problem})
+    if not draft.needs_recent:
+        return
+    answer = request.form.get("confirm_access", "")
+    problem = recent.ask(answer)
+    if not problem:
+        return
+    if answer and draft.integration_id:
+        with unit_of_work():
+            credentials.refused(_get(draft.integration_id), reason="Replace a secret")
+    raise Invalid({"confirm_access": problem})
 
 
 def _tested(form: DrawerForm, draft: Draft) -> Response:

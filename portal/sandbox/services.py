@@ -28,6 +28,7 @@ class MailService:
     def __init__(self, state: State, authority: Authority) -> None:
         self._state = state
         self._authority = authority
+        self.connections: set[MailServer] = set()
         self._thread: Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
@@ -77,21 +78,20 @@ class MailService:
     async def _serve(self, port: int, started: Future[tuple[int, int]]) -> None:
         loop = self._loop = asyncio.get_running_loop()
         loop.set_exception_handler(_note)
-        connections: set[MailServer] = set()
         tls = self._authority.server_context()
-        servers = [await loop.create_server(self._factory(connections, tls), HOST, port)]
-        servers.append(await loop.create_server(self._factory(connections, None), HOST, 0, ssl=tls))
+        servers = [await loop.create_server(self._factory(tls), HOST, port)]
+        servers.append(await loop.create_server(self._factory(None), HOST, 0, ssl=tls))
         plain, encrypted = (server.sockets[0].getsockname()[1] for server in servers)
         started.set_result((plain, encrypted))
         await self._stopping.wait()
         for server in servers:
             server.close()
-        for connection in list(connections):
+        for connection in list(self.connections):
             connection.abort()
 
-    def _factory(self, connections: set[MailServer], tls: SSLContext | None) -> Callable[[], MailServer]:
+    def _factory(self, tls: SSLContext | None) -> Callable[[], MailServer]:
         loop = asyncio.get_running_loop()
-        return lambda: MailServer(self._state, self._released, connections, loop=loop, tls_context=tls)
+        return lambda: MailServer(self._state, self._released, self.connections, loop=loop, tls_context=tls)
 
 
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

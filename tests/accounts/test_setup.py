@@ -56,7 +56,7 @@ def test_from_the_link_to_the_dashboard(browser: Any, code: str, trail: Any, app
     owner = browser.post("/setup", form(code))
     assert owner.headers["Location"] == "/profile/two-factor/enrol"
     enrol = browser.get("/profile/two-factor/enrol")
-    assert '<svg role="img"' in enrol.text
+    assert re.search(r'<svg [^>]*role="img"[^>]*class="qr"', enrol.text)
     assert "Step 2 of 3" in words(enrol)
     assert "otpauth" not in enrol.text
     secret = secret_on(enrol)

@@ -224,7 +224,7 @@ def test_message_that_cannot_be_made_never_reaches_the_network(message: Outgoing
     assert outcome.error.message.endswith(".")
 
 
-@pytest.mark.parametrize("text", ["half \ud800 pair", "\x00\x07", "🎉" * 100, "x" * 20_000])
+@pytest.mark.parametrize("text", ["half \ud800 pair", "\x00\x07", "🎉" * 100, "tab\tand bell\x07", "x" * 20_000])
 def test_any_text_can_be_sent(text: str, context: Context) -> None:
     assert send(takes(), context, OutgoingEmail(to=("a@example.org",), subject="s", text=text, html=text)).ok
 

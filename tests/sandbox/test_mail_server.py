@@ -165,6 +165,13 @@ def test_stop_ends_hanging_connections_and_leaves_no_thread() -> None:
     sandbox.reset()  # harmless afterwards
 
 
+def test_ended_connections_are_forgotten(sandbox: Sandbox, credentials: Make) -> None:
+    for security, port in (("none", 25), ("starttls", 587), ("tls", 465)):
+        assert SMTP.probe(credentials(security=security, port=port), context_of(sandbox)).ok
+    while sandbox._mail.connections:
+        threading.Event().wait(0.005)
+
+
 def test_taken_port_is_said_in_one_line(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match=rf"cannot listen on 127.0.0.1:{sandbox.smtp_port} .*--smtp-port"):
         Sandbox().start(port=0, smtp_port=sandbox.smtp_port)

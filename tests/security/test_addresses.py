@@ -1,12 +1,13 @@
 """The address policy: every special range, in every disguise."""
 
+from dataclasses import FrozenInstanceError
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portal.security.addresses import AddressBlocked, AddressPolicy, unmapped
+from portal.security.addresses import AddressBlocked, AddressPolicy, shown_host, unmapped
 
 PUBLIC_ONLY = AddressPolicy()
 EVERYTHING = AddressPolicy(allowed=(ip_network("0.0.0.0/0"), ip_network("::/0")))
@@ -133,6 +134,16 @@ def test_a_hostile_host_is_shown_short_on_one_line() -> None:
     assert refused.value.host.startswith("ab{0}xxx")
     assert len(refused.value.host) == 100
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(99, "x" * 99), (100, "x" * 100), (101, "x" * 99 + "…")])
+def test_a_host_is_cut_only_when_it_is_too_long(length: int, shown: str) -> None:
+    assert shown_host("x" * length) == shown
+
+
+def test_a_policy_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        PUBLIC_ONLY.allowed = EVERYTHING.allowed  # type: ignore[misc]
 
 
 def test_a_text_that_is_no_address_is_a_programming_error() -> None:

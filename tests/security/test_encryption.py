@@ -1,7 +1,7 @@
 """Sealed values: what they look like, and that they open in their own place only."""
 
 import uuid
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from hypothesis import given
@@ -36,6 +36,18 @@ def test_a_sealed_value_opens_in_its_place_and_has_the_documented_layout() -> No
     assert "grüße".encode() not in blob
     assert ring(7).open(blob, PLACE) == "grüße".encode()
     assert key_id(blob) == KeyRing.key_id(blob) == 7
+
+
+def test_values_sealed_by_earlier_versions_still_open() -> None:
+    blob = bytes.fromhex("0100000007000102030405060708090a0b70f48704787beb0e8feb1166595b57f84d0333fee91cba")
+    assert ring(7).open(blob, replace(PLACE, organization_id=None)) == b"hunter2"
+
+
+def test_contexts_and_keys_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        PLACE.table = "webhooks"  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        ring(1).key(1).active = False  # type: ignore[misc]
 
 
 def test_every_seal_has_a_nonce_of_its_own() -> None:

@@ -64,6 +64,14 @@ def test_other_literals() -> None:
     assert canonical_host("255.65535.") == IPv4Address("255.0.255.255")
 
 
+def test_the_longest_name_has_253_characters() -> None:
+    longest = ".".join(["a" * 49] * 5) + ".abc"
+    assert len(longest) == 253
+    assert canonical_host(longest + ".") == longest
+    with pytest.raises(InvalidHost):
+        canonical_host(longest + "d")
+
+
 @pytest.mark.parametrize(
     "typed",
     [

@@ -89,6 +89,15 @@ def test_the_first_key_wraps_and_all_unwrap() -> None:
     assert both.wrap(data_key, purpose="credential", key_id=4)[0] == "new"
 
 
+def test_keys_wrapped_by_earlier_versions_still_unwrap() -> None:
+    wrapped = bytes.fromhex(
+        "01000102030405060708090a0b8fcc345507fa88fec57f55e2fa04d90b536baf9db89a88f1c8cce30c8a320868f77a3a3cede2ddfa113e2ea0"
+        "74af3981"
+    )
+    keys = MasterKeys.parse(f"main:{OTHER}")
+    assert keys.unwrap("main", wrapped, purpose="credential", key_id=7) == b"\x07" * 32
+
+
 def test_a_missing_master_key_is_named() -> None:
     with pytest.raises(MissingMasterKey, match="Master key “old” is missing") as missing:
         MasterKeys.parse(f"new:{STANDARD}").unwrap("old", b"", purpose="p", key_id=1)

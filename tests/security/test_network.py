@@ -126,6 +126,11 @@ def test_a_port_that_does_not_exist_is_refused(port: int) -> None:
         resolve("example.com", port, policy=PUBLIC_ONLY)
 
 
+def test_every_port_that_exists_is_taken() -> None:
+    for port in (1, 65535):
+        assert resolve("8.8.8.8", port, policy=PUBLIC_ONLY)[0].port == port
+
+
 def test_a_bad_host_is_refused_before_any_look_up() -> None:
     answers = Answers("8.8.8.8")
     with pytest.raises(InvalidHost):
@@ -199,6 +204,8 @@ def test_a_silent_resolver_holds_nobody_and_threads_do_not_pile_up() -> None:
     for _ in range(2):
         assert started.acquire(timeout=5)
     assert not started.acquire(blocking=False)
+    waiting = [thread for thread in threading.enumerate() if thread.name == "portal-resolver"]
+    assert all(thread.daemon for thread in waiting)
     release.set()
     assert resolver.lookup("c.example", 1, timeout=5) == ["8.8.8.8"]
 

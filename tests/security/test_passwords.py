@@ -20,6 +20,8 @@ def test_a_password_opens_its_own_hash_only(hasher: PasswordHasher) -> None:
     assert hasher.verify(encoded, "correct horse battery")
     assert not hasher.verify(encoded, "correct horse batterY")
     assert hasher.hash("correct horse battery") != encoded
+    parameters = argon2.extract_parameters(encoded)
+    assert (parameters.salt_len, parameters.hash_len) == (16, 32)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from html import escape
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -41,13 +42,23 @@ def test_a_known_secret_is_found_in_every_form(form: str) -> None:
     assert "rd%2" not in shown
 
 
-@pytest.mark.parametrize("user", ["a", "ab", "abc"])
-def test_a_known_secret_is_found_inside_base64_at_every_alignment(user: str) -> None:
-    sent = base64.b64encode(f"\0{user}\0correct horse battery".encode()).decode()
-    shown = redact(f"send: {sent}", ["correct horse battery"])
-    assert REDACTED in shown
-    left = shown.removeprefix("send: ").replace(REDACTED, "")
-    assert len(left) <= 12
+@given(st.binary(max_size=7), st.text("abc+/ ÿ~", min_size=4, max_size=12), st.binary(max_size=7))
+def test_a_known_secret_is_found_inside_base64_at_every_alignment(before: bytes, secret: str, after: bytes) -> None:
+    raw = secret.encode()
+    first, end = -(-len(before) * 8 // 6), (len(before) + len(raw)) * 8 // 6  # characters made of the secret alone
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        sent = encode(before + raw + after).decode()
+        shown = redact(f"<{sent}>", [secret])
+        assert REDACTED in shown
+        left = shown[1:-1].split(REDACTED)
+        assert sum(map(len, left)) <= len(sent) - (end - first)
+
+
+def test_json_and_html_forms_are_replaced_whole() -> None:
+    assert redact(json.dumps([SECRET]), [SECRET]) == f'["{REDACTED}"]'
+    assert redact(json.dumps([SECRET], ensure_ascii=False), [SECRET]) == f'["{REDACTED}"]'
+    assert redact(f"<b>{escape(SECRET)}</b>", [SECRET]) == f"<b>{REDACTED}</b>"
+    assert redact(repr([SECRET]), [SECRET]) == f"['{REDACTED}']"
 
 
 def test_known_secrets_may_be_wrapped_and_longer_ones_go_first() -> None:
@@ -55,7 +66,11 @@ def test_known_secrets_may_be_wrapped_and_longer_ones_go_first() -> None:
 
 
 def test_a_very_short_secret_is_hidden_only_where_it_stands_alone() -> None:
-    assert redact("port 25 and 2525, 25", ["25"]) == f"port {REDACTED} and 2525, {REDACTED}"
+    assert redact("25 port 25 and 2525, a25 25a (25)25", ["25"]) == (
+        f"{REDACTED} port {REDACTED} and 2525, a25 25a ({REDACTED}){REDACTED}"
+    )
+    assert redact("abcd", ["abc"]) == "abcd"
+    assert redact("xabcdx", ["abcd"]) == f"x{REDACTED}x"
 
 
 def test_an_empty_secret_hides_nothing() -> None:
@@ -70,6 +85,9 @@ def test_a_secret_that_looks_like_the_replacement_does_not_eat_it() -> None:
 def test_a_key_file_is_hidden_line_by_line() -> None:
     key = "first line of a key file\nsecond line of a key file\nend"
     assert redact("log: second line of a key file", [key]) == f"log: {REDACTED}"
+    assert redact("the end", [key]) == "the end"
+    assert redact("0123456789abcdef", ["0123456789abcdef\nx"]) == REDACTED
+    assert redact("0123456789abcde", ["0123456789abcde\nx"]) == "0123456789abcde"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +119,8 @@ def test_a_key_file_is_hidden_line_by_line() -> None:
         ("> X-Api-Key: a b c\n> Accept: */*", "> X-Api-Key: [redacted]\n> Accept: */*"),
         ("Set-Cookie: sid=abc; Path=/", "Set-Cookie: [redacted]"),
         ("config password: hunter2 host: h", "config password: [redacted] host: h"),
+        ("x password: hunter2 rest", "x password: [redacted] rest"),
+        ("\npassword: two words\nrest", "\npassword: [redacted]\nrest"),
         ('password: "two words" next', 'password: "[redacted]" next'),
         ("<Password>abc</Password><Host>h</Host>", "<Password>[redacted]</Password><Host>h</Host>"),
         ('<ns:token type="x">abc</ns:token>', '<ns:token type="x">[redacted]</ns:token>'),

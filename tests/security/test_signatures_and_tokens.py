@@ -39,6 +39,7 @@ def test_a_blind_index_depends_on_key_field_and_value() -> None:
     index = blind_index(b"key", "+15551234567", field="phone")
     assert len(index) == 32
     assert index == blind_index(b"key", "+15551234567", field="phone")
+    assert index.hex() == "0ce5ec12ff7560d073f78c907cc36f74b07f4bddbb0455bd6fb681b29b48247e"  # kept in databases
     others = [
         blind_index(b"other", "+15551234567", field="phone"),
         blind_index(b"key", "+15551234568", field="phone"),

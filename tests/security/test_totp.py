@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pyotp
 import pytest
+import segno
 
 from portal.security.totp import code_at, grouped, matching_step, new_secret, provisioning_uri, qr_svg
 
@@ -123,6 +124,10 @@ def test_the_qr_code_is_inline_svg_that_a_strict_policy_lets_through() -> None:
 
 def test_the_qr_code_has_a_light_ground_under_its_dark_lines() -> None:
     root = ET.fromstring(qr_svg("otpauth://totp/x", title="<Scan> & go"))  # noqa: S314 - made here
+    assert root.get("width") is None
+    assert root.get("viewBox") == "0 0 {0} {0}".format(
+        segno.make_qr("otpauth://totp/x", error="m").symbol_size(border=4)[0]
+    )
     ground, lines = root.findall("{*}path")
     assert ground.get("fill") == "#fff"
     assert lines.get("stroke") == "#000"

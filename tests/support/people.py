@@ -70,7 +70,7 @@ def make_person(
     place: Organization, name: str, role: Role, *, second_factor: bool = True, time_zone: str = "UTC"
 ) -> Person:
     """Make a member. Call it inside a unit of work."""
-    email = f"{name.split()[0].lower()}@{place.slug}.example"
+    email = f"{name.partition(' ')[0].lower()}@{place.slug}.example"
     user = service.create_user(
         email=email, name=name, password_hash=hashing.hasher().hash(PASSWORD), time_zone=time_zone
     )

@@ -68,12 +68,8 @@ class Client(smtplib.SMTP):
         self.wire.close()
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
-        """Change to TLS and forget what the server said before (RFC 3207, 4.2)."""
-        connection = self.wire.encrypt(context, host)
-        self.helo_resp = self.ehlo_resp = None
-        self.esmtp_features = {}
-        self.does_esmtp = False
-        return connection
+        """Change to TLS. What the server offered before no longer counts (RFC 3207, 4.2); ehlo() forgets it."""
+        return self.wire.encrypt(context, host)
 
     def authenticate(self, user: str, password: str) -> Reply:
         """Log in with the first mechanism that both know, and return the server's answer (RFC 4954).
