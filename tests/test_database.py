@@ -75,7 +75,6 @@ def test_a_unit_of_work_commits_at_its_end_and_gives_the_connection_back(app: Fl
     with app.app_context():
         with unit_of_work() as session:
             session.add(ThrottleBucket(key="counter", level=3, updated_at=clock.now()))
-            assert in_transaction() is False  # nothing was sent yet
             session.flush()
             assert in_transaction()
         assert not in_transaction()
@@ -85,11 +84,16 @@ def test_a_unit_of_work_commits_at_its_end_and_gives_the_connection_back(app: Fl
 
 def test_an_error_rolls_back_and_gives_the_connection_back(app: Flask) -> None:
     put(app, 1)
-    with app.app_context():
-        with pytest.raises(LookupError), unit_of_work() as session:
+
+    def break_off() -> None:
+        with unit_of_work() as session:
             session.get_one(ThrottleBucket, "counter").level = 99
             session.flush()
             raise LookupError
+
+    with app.app_context():
+        with pytest.raises(LookupError):
+            break_off()
         assert not in_transaction()
         assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     assert counted(app) == 1
@@ -165,11 +169,16 @@ def test_waiting_workers_are_woken_after_the_commit_and_see_what_it_wrote(app: F
 def test_nobody_is_woken_by_what_was_rolled_back_or_after_having_left(app: Flask) -> None:
     woken: list[str] = []
     off = on_wake("tests", lambda: woken.append("woken"))
-    with app.app_context():
-        with pytest.raises(LookupError), unit_of_work() as session:
+
+    def break_off() -> None:
+        with unit_of_work() as session:
             session.scalar(select(literal(1)))
             wake_after_commit("tests")
             raise LookupError
+
+    with app.app_context():
+        with pytest.raises(LookupError):
+            break_off()
         with unit_of_work() as session:
             session.scalar(select(literal(1)))
         off()
@@ -202,11 +211,10 @@ def test_a_moment_without_a_zone_is_refused(app: Flask) -> None:
 
 @SQLITE
 def test_sqlite_is_set_up_to_lose_nothing(app: Flask) -> None:
-    with app.app_context():
-        with db.engine.connect() as connection:
-            names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-            found = {name: connection.execute(text(f"PRAGMA {name}")).scalar() for name in names}
-            assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+    with app.app_context(), db.engine.connect() as connection:
+        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        found = {name: connection.execute(text(f"PRAGMA {name}")).scalar() for name in names}
+        assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
 
 
 def test_rows_go_with_their_organization(app: Flask, team: Team) -> None:
@@ -268,12 +276,11 @@ HOSTILE = [
 ]
 
 
-@SQLITE
 @pytest.mark.parametrize(
     "cursor", ["x", "A" * 5000, packed({}), packed(["a"]), packed([1, 2]), packed([NOW, SOME, SOME])]
 )
 def test_what_is_no_cursor_is_refused(cursor: str) -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError):  # noqa: PT011 - whichever of its kinds, the pages treat them alike
         decode_cursor(cursor, 2)
 
 
@@ -285,10 +292,11 @@ def test_a_hostile_cursor_finds_no_page(app: Flask, team: Team, admin: Browser) 
 
 
 NAMED = [packed(["a\x00b", SOME]), packed(["\ud800", SOME]), packed(["a", SOME, SOME]), packed(["a"])]
+PROVIDERS = [packed(["a\x00b", "b", SOME]), packed(["a", "\udfff", SOME]), packed(["a", "b", "c"]), packed(["a", SOME])]
 SEVERITIES = [packed([value, "a", SOME]) for value in ("x", "9" * 400, "1e3", "", "-1", "٣", str(10**30))]
 
 
-@pytest.mark.parametrize(("sort", "cursors"), [("name", NAMED), ("provider", NAMED), ("status", SEVERITIES)])
+@pytest.mark.parametrize(("sort", "cursors"), [("name", NAMED), ("provider", PROVIDERS), ("status", SEVERITIES)])
 def test_a_hostile_cursor_of_a_sorted_list_finds_no_page(
     app: Flask, team: Team, admin: Browser, sort: str, cursors: list[str]
 ) -> None:
@@ -298,7 +306,6 @@ def test_a_hostile_cursor_of_a_sorted_list_finds_no_page(
         assert answer.status_code == 404, (sort, cursor)
 
 
-@SQLITE
 def test_types_of_moments_are_all_the_projects_own() -> None:
     """A plain DateTime would lose the zone on SQLite without a word."""
     plain = [

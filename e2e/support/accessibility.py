@@ -50,5 +50,10 @@ def faults(page: Page) -> list[str]:
     for name, size, scheme in views:
         page.set_viewport_size(size)
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found += [f"{name}: {each}" for each in [*page.evaluate(_RUN), *page.evaluate(_SIDEWAYS)]]
+        found += [f"{name}: {each}" for each in [*page.evaluate(_RUN), *sideways(page)]]
     return found
+
+
+def sideways(page: Page) -> list[str]:
+    """Return what scrolls sideways or makes the page wider than its window; code blocks may."""
+    return list(page.evaluate(_SIDEWAYS))

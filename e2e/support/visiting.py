@@ -79,6 +79,10 @@ class Visitor:
         found = accessibility.faults(self.page)
         assert found == [], "\n".join([self.page.url, *found])
 
+    def sideways(self) -> list[str]:
+        """Return what is wider than the window as it is now."""
+        return accessibility.sideways(self.page)
+
     def close(self) -> list[str]:
         """Close the window and return what it complained about."""
         self._context.close()

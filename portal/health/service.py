@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, or_, select, tuple_, update
 
 from portal import clock
 from portal.audit import trail
-from portal.database import Page, count_rows, db, decode_cursor, encode_cursor, new_id, wake_after_commit
+from portal.database import Page, count_rows, cursor_moment, db, decode_cursor, encode_cursor, new_id, wake_after_commit
 from portal.health import checks
 from portal.health.models import HealthCheckRun, HealthLog, LogStatus
 from portal.integrations.calls import place
@@ -150,7 +150,7 @@ def logs(*, organization_id: uuid.UUID, filters: LogFilters, cursor: str = "", l
         at, row_id = decode_cursor(cursor, 2)
         key = tuple_(HealthLog.checked_at, HealthLog.id)
         types = [HealthLog.checked_at.type, HealthLog.id.type]
-        query = query.where(key < tuple_(datetime.fromisoformat(at), uuid.UUID(row_id), types=types))
+        query = query.where(key < tuple_(cursor_moment(at), uuid.UUID(row_id), types=types))
     rows = db.session.scalars(query.order_by(HealthLog.checked_at.desc(), HealthLog.id.desc()).limit(limit + 1)).all()
     items = list(rows[:limit])
     return Page(items, encode_cursor(items[-1].checked_at, items[-1].id) if len(rows) > limit else None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select, tuple_
 
-from portal.database import Page, count_rows, db, decode_cursor, encode_cursor
+from portal.database import Page, count_rows, cursor_moment, db, decode_cursor, encode_cursor
 from portal.integrations.models import Condition, Integration, Status
 from portal.providers import catalogue
 
@@ -64,8 +64,8 @@ NAME, PROVIDER = Integration.name_key.expression, Integration.provider.expressio
 SORTS = {
     "name": Sort(((NAME, str),)),
     "provider": Sort(((PROVIDER, str), (NAME, str))),
-    "status": Sort(((SEVERITY, int), (NAME, str))),
-    "last_sync": Sort(((LAST_SYNC, datetime.fromisoformat),), descending=True),
+    "status": Sort(((SEVERITY, ("0", "1", "2", "3").index), (NAME, str))),
+    "last_sync": Sort(((LAST_SYNC, cursor_moment),), descending=True),
 }
 
 STATUS_FILTERS: dict[str, ColumnElement[bool]] = {

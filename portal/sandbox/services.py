@@ -27,7 +27,7 @@ class MailService:
 
     def __init__(self, state: State, authority: Authority) -> None:
         self._state = state
-        self._authority = authority
+        self._tls = authority.server_context()
         self.connections: set[MailServer] = set()
         self._thread: Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,14 +73,15 @@ class MailService:
         try:
             asyncio.run(self._serve(port, started))
         except OSError as error:
+            if started.done():
+                raise
             started.set_exception(error)
 
     async def _serve(self, port: int, started: Future[tuple[int, int]]) -> None:
         loop = self._loop = asyncio.get_running_loop()
         loop.set_exception_handler(_note)
-        tls = self._authority.server_context()
-        servers = [await loop.create_server(self._factory(tls), HOST, port)]
-        servers.append(await loop.create_server(self._factory(None), HOST, 0, ssl=tls))
+        servers = [await loop.create_server(self._factory(self._tls), HOST, port)]
+        servers.append(await loop.create_server(self._factory(None), HOST, 0, ssl=self._tls))
         plain, encrypted = (server.sockets[0].getsockname()[1] for server in servers)
         started.set_result((plain, encrypted))
         await self._stopping.wait()

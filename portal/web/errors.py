@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from flask import Flask, g, make_response, render_template, request
 from flask.wrappers import Response
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from portal.database import db
+from portal.extensions import login_manager
 from portal.web.render import wants_fragment
 
 log = logging.getLogger("portal.web")
@@ -76,9 +78,19 @@ def _csrf(_error: CSRFError) -> Response:
 
 def _database(error: OperationalError) -> Response:
     log.error("database: %s", json.dumps({"request": g.get("request_id"), "error": str(error.orig)}))
-    return answer(503)
+    return _answer_without_database(503)
 
 
 def _unexpected(error: Exception) -> Response:
     log.error("request %s %s %s failed", g.get("request_id"), request.method, request.path, exc_info=error)
-    return answer(500)
+    try:
+        db.session.rollback()  # PostgreSQL answers nothing more in a transaction that failed, and the page asks it
+        return answer(500)
+    except SQLAlchemyError:
+        return _answer_without_database(500)
+
+
+def _answer_without_database(status: int) -> Response:
+    """Render the error page as for nobody: names and navigation would have to be read."""
+    g._login_user = login_manager.anonymous_user()  # noqa: SLF001 - where Flask-Login keeps who is asking
+    return answer(status)

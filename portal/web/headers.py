@@ -27,10 +27,12 @@ FOREIGN = ("cross-site", "same-site")
 def init_app(app: Flask, *, https: bool) -> None:
     """Add the headers to every answer of the application, and refuse writes that another site started."""
 
-    @app.before_request
     def _start() -> None:
         g.request_id = str(new_id())
         g.csp_nonce = secrets.token_urlsafe(16)
+
+    # Before all others, also those of extensions: whatever refuses the request answers with a page that has both.
+    app.before_request_funcs.setdefault(None, []).insert(0, _start)
 
     @app.after_request
     def _finish(response: Response) -> Response:

@@ -258,8 +258,20 @@
     changed.add(target);
     if (target.form) fadeResults(target.form);
   });
+  // A message that came or went between press and release would move a button away from under the pointer.
+  const press = { down: false, waiting: [] };
+  on("pointerdown", () => (press.down = true), true);
+  ["pointerup", "pointercancel"].forEach((type) =>
+    on(type, () => setTimeout(() => {
+      press.down = false;
+      press.waiting.splice(0).forEach((look) => look());
+    }), true));
   on("focusout", ({ target }) => {
-    if (changed.has(target) && target.willValidate) mark(target, complaint(target));
+    const look = () => {
+      if (target.isConnected && changed.has(target) && target.willValidate) mark(target, complaint(target));
+    };
+    if (press.down) press.waiting.push(look);
+    else look();
   });
   on("submit", (event) => {
     const form = event.target;
