@@ -19,7 +19,7 @@ from portal.providers.base import Provider
 from portal.providers.catalogue import UnknownProvider
 from portal.web import errors
 from portal.web.access import Who, allow, identity, is_recent
-from portal.web.render import add_toast, fragment, go_to, page, trigger, wants_fragment
+from portal.web.render import add_toast, came_from, fragment, go_to, page, trigger, wants_fragment
 
 blueprint = Blueprint("integrations", __name__, url_prefix="/admin/integrations")
 CHANGED = "integrations-changed"
@@ -103,9 +103,10 @@ def switch(integration_id: uuid.UUID) -> Response:
         service.set_enabled(integration=integration, enabled=enabled)
     said = f"{integration.name} is {'enabled' if enabled else 'disabled'}."
     if not wants_fragment():
-        return go_to(request.referrer or url_for("overview.dashboard"), toast=said, tone="ok" if enabled else "off")
+        return go_to(came_from(url_for("overview.dashboard")), toast=said, tone="ok" if enabled else "off")
     response = trigger(Response(status=204), CHANGED)
-    return add_toast(response, said, tone="ok" if enabled else "off")
+    undo = {"url": request.path, "fields": {} if enabled else {"enabled": "on"}}
+    return add_toast(response, said, tone="ok" if enabled else "off", undo=undo)
 
 
 @blueprint.post("/<uuid:integration_id>/interval")

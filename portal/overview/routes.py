@@ -19,7 +19,7 @@ from portal.providers import catalogue
 from portal.providers.base import Report
 from portal.web.access import Role, Who, allow, identity
 from portal.web.filters import duration
-from portal.web.render import add_toast, fragment, go_to, page, trigger, wants_fragment
+from portal.web.render import add_toast, came_from, fragment, go_to, page, trigger, wants_fragment
 
 blueprint = Blueprint("overview", __name__)
 CALM, LIVELY = 15, 2
@@ -105,7 +105,7 @@ def _checked(integration: Integration, report: Report | None, said: str, tone: s
     elif wants_fragment():
         response = trigger(Response(status=204), "integrations-changed")
     else:
-        back = request.referrer or url_for("overview.detail", integration_id=integration.id)
+        back = came_from(url_for("overview.detail", integration_id=integration.id))
         return go_to(back, toast=said, tone=tone)
     return add_toast(response, said, tone=tone)
 

@@ -34,9 +34,19 @@ def fragment(template: str, block: str, *, status: int = 200, **context: Any) ->
     return make_response(render_block(template, block, **context), status)
 
 
-def add_toast(response: Response, title: str, *, tone: str = "ok", body: str = "") -> Response:
-    """Let the page show a toast once the response has arrived (header HX-Trigger)."""
-    return trigger(response, "toast", {"tone": tone, "title": title, "body": body})
+def add_toast(
+    response: Response, title: str, *, tone: str = "ok", body: str = "", undo: dict[str, Any] | None = None
+) -> Response:
+    """Let the page show a toast once the response has arrived (header HX-Trigger).
+
+    Args:
+        response: what is answered.
+        title: one sentence.
+        tone: ok, warn, err, info or off.
+        body: what there is to add.
+        undo: address and form fields that take the change back, as {"url": …, "fields": {…}}.
+    """
+    return trigger(response, "toast", {"tone": tone, "title": title, "body": body, "undo": undo})
 
 
 def trigger(response: Response, event: str, detail: object = None) -> Response:
@@ -44,6 +54,12 @@ def trigger(response: Response, event: str, detail: object = None) -> Response:
     events = json.loads(response.headers.get("HX-Trigger", "{}"))
     response.headers["HX-Trigger"] = json.dumps({**events, event: detail})
     return response
+
+
+def came_from(otherwise: str) -> str:
+    """Return the page of the portal that a form stood on; another site's address counts as none."""
+    path = (request.referrer or "").removeprefix(request.host_url.rstrip("/"))
+    return path if path.startswith("/") and not path.startswith("//") else otherwise
 
 
 def go_to(url: str, *, toast: str = "", tone: str = "ok", body: str = "") -> Response:
