@@ -1,11 +1,10 @@
 """Test emails from a draft: the only sending that does not go through messaging, since a draft is stored nowhere."""
 
-from email_validator import EmailNotValidError, validate_email
-
 from portal import clock
 from portal.database import unit_of_work
 from portal.integrations import calls, drafts, usage
 from portal.integrations.drafts import Draft, Invalid
+from portal.providers.addresses import BadEmail, ascii_email
 from portal.providers.base import OutgoingEmail, SendOutcome
 from portal.web.access import Identity
 
@@ -24,8 +23,8 @@ def send_test_email(draft: Draft, *, to: str, who: Identity) -> SendOutcome:
         TooBusy: too many people wait for providers right now.
     """
     try:
-        address = validate_email(to, check_deliverability=False).normalized
-    except EmailNotValidError:
+        address = ascii_email(to)
+    except BadEmail:
         raise Invalid({"test_to": "Enter an email address, such as dana@example.org."}) from None
     sent_at = f"{clock.now():%d %b %Y, %H:%M} UTC"
     text = TEXT.format(name=who.name or who.email, time=sent_at, integration=draft.name)

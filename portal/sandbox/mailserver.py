@@ -140,10 +140,13 @@ class MailServer(SMTP):
     async def _handle_client(self) -> None:
         self.fault = self._state.take_fault("smtp")
         self._state.received("smtp", {"kind": "connection", "fault": str(self.fault.mode), "commands": self._commands})
-        if await self._goes_on():
-            await super()._handle_client()
-        elif self.transport is not None:
-            self.transport.close()
+        try:
+            if await self._goes_on():
+                await super()._handle_client()
+        finally:
+            # Also when the client left while a fault made it wait: asyncio would keep the connection half open.
+            if self.transport is not None:
+                self.transport.close()
 
     async def _goes_on(self) -> bool:
         """Play the faults that come before any dialogue; return whether there will be one."""

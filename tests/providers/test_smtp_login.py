@@ -134,7 +134,7 @@ def test_sendgrid_key_that_is_refused_reads_as_designed(context: Context) -> Non
     assert step.detail == said
     assert step.hint == (
         "SendGrid no longer accepts this key. Create one with the Mail Send permission in SendGrid, under Settings,"
-        " API keys, and paste it below."
+        " API keys, and enter it as the password."
     )
     assert report.error
     assert (report.error.code, report.error.title, report.error.field) == ("535", "login failed", "password")

@@ -165,9 +165,13 @@ def test_stop_ends_hanging_connections_and_leaves_no_thread() -> None:
     sandbox.reset()  # harmless afterwards
 
 
+@pytest.mark.timeout(20)
 def test_ended_connections_are_forgotten(sandbox: Sandbox, credentials: Make) -> None:
     for security, port in (("none", 25), ("starttls", 587), ("tls", 465)):
         assert SMTP.probe(credentials(security=security, port=port), context_of(sandbox)).ok
+    assert not SMTP.probe(credentials(password="wrong"), context_of(sandbox)).ok
+    sandbox.fault("smtp", mode="timeout")
+    socket.create_connection(("127.0.0.1", sandbox.smtp_port)).close()
     while sandbox._mail.connections:
         threading.Event().wait(0.005)
 
