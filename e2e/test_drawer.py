@@ -36,7 +36,9 @@ def test_the_focus_is_on_the_first_field_and_stays_inside(opened: Visitor) -> No
     for _ in range(40):
         opened.page.keyboard.press("Tab")
         where = opened.page.evaluate("document.activeElement.closest('dialog.drawer, body')?.tagName")
-        inside = opened.page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
+        inside = opened.page.evaluate(
+            "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+        )
         assert inside, f"the focus left the drawer for {where}"
 
 

@@ -136,5 +136,5 @@ def test_audit_and_credential_access_show_what_happened_and_no_secret(
     visitor.page.get_by_role("link", name="Credential access").click()
     uses = visitor.page.get_by_role("table", name="Uses of credentials")
     expect(uses).to_contain_text("Health check")
-    expect(uses).to_contain_text("Email relay")
+    expect(uses).to_contain_text("Main relay")
     visitor.look()

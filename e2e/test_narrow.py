@@ -5,19 +5,21 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from e2e.support.accessibility import NARROW
+from e2e.conftest import Open
 from e2e.support.canary import GOOD, WRONG
+from e2e.support.portal import Portal
 from e2e.support.seeding import Place, Seeder
 from e2e.support.visiting import Visitor
 
-LONG = "Invoices, payslips and reminders of the subsidiary in Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch"
+LONG = (
+    "Invoices, payslips and reminders of the subsidiary in Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch"
+)
 
 
 @pytest.fixture
-def phone(visitor: Visitor) -> Visitor:
-    """A narrow window."""
-    visitor.page.set_viewport_size(NARROW)
-    return visitor
+def phone(open_window: Open, portal: Portal, seeds: Seeder, place: Place) -> Visitor:
+    """A narrow window, touched by fingers, signed in."""
+    return open_window(cookie=seeds.cookie(place, portal.url), phone=True)
 
 
 def test_the_menu_opens_and_leads_on(phone: Visitor) -> None:

@@ -46,7 +46,7 @@ class Scheduler:
         self._ticker = BackgroundScheduler(timezone=UTC)
         self._off: list[Callable[[], None]] = []
         self._lock = threading.Lock()
-        self.jobs = (
+        self.jobs: tuple[Job, ...] = (
             Job("health-checks", 1, self._checks.tick, topic=WAKE),
             Job("housekeeping", 600, housekeeping.tidy),
         )

@@ -5,13 +5,17 @@ import logging
 import os
 import signal
 import threading
+from contextlib import nullcontext
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 from typing import IO
 
 import waitress
 from flask import Flask
-from waitress.server import BaseWSGIServer, MultiSocketServer
+from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer
+from waitress.wasyncore import close_all, dispatcher, loop
 
 from portal import keyring, migrating
 from portal.accounts import setup
@@ -21,6 +25,8 @@ from portal.settings import Settings, SettingsError
 log = logging.getLogger("portal.serving")
 DRAIN = 20.0
 """Seconds that requests and checks under way have to finish after a stop was asked for."""
+GLANCE = 0.5
+"""Seconds after which the server looks whether it should stop, when nobody asks for anything."""
 
 
 def prepare(app: Flask) -> None:
@@ -58,41 +64,50 @@ def lock_embedded(app: Flask) -> IO[str] | None:
 
 
 def serve(app: Flask, *, host: str, port: int, threads: int) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is under way."""
-    held = lock_embedded(app)
-    prepare(app)
+    """Serve until SIGTERM or SIGINT, then finish what is under way.
+
+    Raises:
+        SettingsError, KeyringError: as lock_embedded and prepare.
+    """
     settings: Settings = app.extensions["portal_settings"]
-    server = waitress.create_server(
-        app, host=host, port=port, threads=threads, ident=None, channel_timeout=60, clear_untrusted_proxy_headers=False
-    )
-    scheduler = Scheduler(app) if settings.scheduler else None
-    _stop_on_signal()
-    if scheduler:
-        scheduler.start()
-    print(f"Integrations Portal serves on {settings.base_url or f'http://{host}:{port}'}", flush=True)  # noqa: T201
-    _print_setup_link(app, settings.base_url or f"http://{host}:{port}")
-    try:
-        server.run()
-    finally:
-        _finish(server, scheduler)
-        if held:
-            held.close()
+    sockets: dict[int, dispatcher] = {}
+    with lock_embedded(app) or nullcontext():
+        prepare(app)
+        server = waitress.create_server(
+            app, map=sockets, host=host, port=port, threads=threads, ident=None, channel_timeout=60,
+            clear_untrusted_proxy_headers=False,
+        )  # fmt: skip
+        stopping = _stop_on_signal()
+        scheduler = Scheduler(app) if settings.scheduler else None
+        if scheduler:
+            scheduler.start()
+        base_url = settings.base_url or f"http://{host}:{port}"
+        print(f"Integrations Portal serves on {base_url}", flush=True)  # noqa: T201 - what the operator waits for
+        _print_setup_link(app, base_url)
+        while not stopping.is_set():
+            loop(timeout=GLANCE, use_poll=True, map=sockets, count=1)
+        until = monotonic() + DRAIN
+        _drain(sockets, until)
+        if scheduler:
+            scheduler.stop(max(1.0, until - monotonic()))
+        server.task_dispatcher.shutdown(timeout=1)
+        close_all(sockets)
 
 
 def work(app: Flask) -> None:
-    """Run scheduler and delivery without web until SIGTERM or SIGINT."""
-    held = lock_embedded(app)
-    prepare(app)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    scheduler = Scheduler(app)
-    scheduler.start()
-    print("Integrations Portal works without web.", flush=True)  # noqa: T201 - what the operator waits for
-    stop.wait()
-    scheduler.stop(DRAIN)
-    if held:
-        held.close()
+    """Run scheduler and delivery without web until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError, KeyringError: as lock_embedded and prepare.
+    """
+    with lock_embedded(app) or nullcontext():
+        prepare(app)
+        stopping = _stop_on_signal()
+        scheduler = Scheduler(app)
+        scheduler.start()
+        print("Integrations Portal works without web.", flush=True)  # noqa: T201 - what the operator waits for
+        stopping.wait()
+        scheduler.stop(DRAIN)
 
 
 def _print_setup_link(app: Flask, base_url: str) -> None:
@@ -102,21 +117,39 @@ def _print_setup_link(app: Flask, base_url: str) -> None:
         print(f"Create the owner: {base_url}/setup?code={code}", flush=True)  # noqa: T201 - for the operator
 
 
-def _stop_on_signal() -> None:
-    """Leave the server's loop at the first signal; a second one ends the process at once."""
+def _stop_on_signal() -> threading.Event:
+    """Return what is set at the first signal; a second one ends the process at once."""
+    stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: os._exit(1))
-        raise SystemExit(0)
+        if stopping.is_set():
+            os._exit(1)
+        stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    return stopping
 
 
-def _finish(server: BaseWSGIServer | MultiSocketServer, scheduler: Scheduler | None) -> None:
-    """Close the door, let requests under way finish, then stop the scheduler."""
-    server.close()
-    server.task_dispatcher.shutdown(cancel_pending=False, timeout=DRAIN)
-    if scheduler:
-        scheduler.stop(DRAIN)
+def _drain(sockets: dict[int, dispatcher], until: float) -> None:
+    """Close the door and every idle connection, and let requests under way finish and their answers be sent.
+
+    Args:
+        sockets: of the server, by file descriptor.
+        until: the moment of the monotonic clock at which the rest is given up.
+    """
+    for each in list(sockets.values()):
+        if isinstance(each, BaseWSGIServer):
+            dispatcher.close(each)  # not its own close(), which also closes what its threads still need
+    while _close_idle(sockets) and monotonic() < until:
+        loop(timeout=GLANCE, use_poll=True, map=sockets, count=1)
+
+
+def _close_idle(sockets: dict[int, dispatcher]) -> bool:
+    """Close the connections on which nothing is under way; returns whether there are others."""
+    connections = [each for each in sockets.values() if isinstance(each, HTTPChannel)]
+    busy = [each for each in connections if each.requests or each.request is not None or each.total_outbufs_len]
+    for each in connections:
+        if each not in busy:
+            each.handle_close()
+    return bool(busy)

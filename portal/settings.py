@@ -1,5 +1,6 @@
 """Every setting of the portal: typed, with its default and meaning; the only reader of the environment."""
 
+import fcntl
 import ipaddress
 import os
 import re
@@ -95,6 +96,7 @@ def _networks(value: str) -> tuple[Network, ...]:
 
 def _url(value: str) -> str:
     parts = urlsplit(value)
+    _ = parts.port  # raises ValueError where it is none
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("use an address such as https://portal.example.org")
     return value.rstrip("/")
@@ -146,30 +148,42 @@ def load(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path
     merged = {**{name: value or "" for name, value in from_file.items()}, **given}
     values: dict[str, Any] = {}
     for name, value in sorted(merged.items()):
-        if name.startswith(PREFIX) and value.strip():
-            field, parsed = _parse(name, value.strip())
-            values[field] = parsed
+        if name.startswith(PREFIX):
+            field, by_file = _field(name)
+            if value.strip():
+                values[field] = _parse(name, field, value.strip(), by_file=by_file)
     settings = Settings(**values)
     return settings if settings.database_url else replace(settings, database_url=_default_database(settings))
 
 
-def _parse(name: str, value: str) -> tuple[str, Any]:
-    field = name.removeprefix(PREFIX).lower()
-    if field.removesuffix("_file") in FROM_FILE and field.endswith("_file"):
-        field, value = field.removesuffix("_file"), _read(name, Path(value))
-    if field not in PARSERS:
+def _field(name: str) -> tuple[str, bool]:
+    """Return which field a variable sets, and whether it names a file with the value."""
+    field = name.removeprefix(PREFIX)
+    by_file = field.removesuffix("_FILE").lower() in FROM_FILE and field.endswith("_FILE")
+    field = field.removesuffix("_FILE") if by_file else field
+    if field.lower() not in PARSERS or field != field.upper():
         raise SettingsError(f"{name} is not a setting of the portal. Remove it, or correct the name.")
+    return field.lower(), by_file
+
+
+def _parse(name: str, field: str, value: str, *, by_file: bool) -> Any:
     try:
-        return field, PARSERS[field](value)
+        return PARSERS[field](_read(name, Path(value)) if by_file else value)
     except ValueError as error:
         raise SettingsError(f"{name} has a bad value: {error}.") from None
 
 
 def _read(name: str, path: Path) -> str:
+    """Return what the file holds; an empty one must not pass for a key that is not set, since one would be made."""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        value = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(f"{name} names a file that cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name} names a file that is no text.") from None
+    if not value:
+        raise SettingsError(f"{name} names a file that is empty.")
+    return value
 
 
 def _default_database(settings: Settings) -> str:
@@ -184,19 +198,27 @@ def ensure_keys(settings: Settings, *, database_is_empty: bool) -> Settings:
     Raises:
         SettingsError: a key is missing.
     """
-    stored = _stored_keys(settings.instance_dir / KEY_FILE)
-    settings = replace(
-        settings,
-        secret_key=settings.secret_key or stored.get("secret_key", ""),
-        master_keys=settings.master_keys or stored.get("master_keys", ""),
-    )
-    missing = [name for name in FROM_FILE if not getattr(settings, name)]
+    settings = _with_stored_keys(settings)
+    missing = _missing_keys(settings)
     if not missing:
         return settings
     if not (settings.is_sqlite and database_is_empty):
         names = " and ".join(PREFIX + name.upper() for name in missing)
         raise SettingsError(f"{names} must be set: the database already has data, or is not the embedded one.")
-    return _write_keys(settings)
+    return _make_keys(settings)
+
+
+def _missing_keys(settings: Settings) -> list[str]:
+    return [name for name in FROM_FILE if not getattr(settings, name)]
+
+
+def _with_stored_keys(settings: Settings) -> Settings:
+    stored = _stored_keys(settings.instance_dir / KEY_FILE)
+    return replace(
+        settings,
+        secret_key=settings.secret_key or stored.get("secret_key", ""),
+        master_keys=settings.master_keys or stored.get("master_keys", ""),
+    )
 
 
 def _stored_keys(path: Path) -> dict[str, str]:
@@ -207,16 +229,32 @@ def _stored_keys(path: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(path).items() if value}
 
 
+def _make_keys(settings: Settings) -> Settings:
+    """Make the missing keys; of processes that start at the same time the first one's keys are everybody's."""
+    settings.instance_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = os.open(settings.instance_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        settings = _with_stored_keys(settings)
+        return _write_keys(settings) if _missing_keys(settings) else settings
+    finally:
+        os.close(folder)
+
+
 def _write_keys(settings: Settings) -> Settings:
-    """Write what was missing into the instance directory with mode 0600."""
+    """Write the keys into the instance directory with mode 0600, in one step, so that nobody reads half of them."""
     settings = replace(
         settings,
         secret_key=settings.secret_key or secrets.token_urlsafe(48),
         master_keys=settings.master_keys or f"k1:{b64encode(secrets.token_bytes(32)).decode()}",
     )
-    settings.instance_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = settings.instance_dir / KEY_FILE
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(f"secret_key='{settings.secret_key}'\nmaster_keys='{settings.master_keys}'\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
     return settings

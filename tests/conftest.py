@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +105,22 @@ def app(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture
+def start_app() -> Iterator[Callable[[Settings], Flask]]:
+    """Makes more applications, as other processes would; their connections are closed at the end."""
+    started: list[Flask] = []
+
+    def start(settings: Settings) -> Flask:
+        started.append(make_app(settings))
+        return started[-1]
+
+    yield start
+    for each in started:
+        with each.app_context():
+            db.session.remove()
+            db.engine.dispose()
 
 
 @pytest.fixture

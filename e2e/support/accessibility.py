@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal
 
 from playwright.sync_api import Page, ViewportSize
 
@@ -26,6 +26,7 @@ _SIDEWAYS: Final = """() => {
   if (root.scrollWidth > root.clientWidth) names.push(`the page is ${root.scrollWidth} px wide`);
   return names;
 }"""
+View = tuple[str, ViewportSize, Literal["dark", "light"]]
 
 
 @cache
@@ -34,18 +35,16 @@ def _source() -> str:
     return AXE.read_text(encoding="utf-8")
 
 
-def faults(page: Page) -> list[str]:
+def faults(page: Page, *, phone: bool = False) -> list[str]:
     """Look at a page in a wide window in light and dark and in a narrow one, and return what is wrong with it.
 
-    The window is left wide and light.
+    The window is left wide and light; that of a phone stays narrow.
     """
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(_source())
-    views: list[tuple[str, ViewportSize, Any]] = [
-        ("390 px", NARROW, "light"),
-        ("1280 px dark", WIDE, "dark"),
-        ("1280 px light", WIDE, "light"),
-    ]
+    views: list[View] = [("390 px", NARROW, "light")]
+    if not phone:
+        views += [("1280 px dark", WIDE, "dark"), ("1280 px light", WIDE, "light")]
     found = []
     for name, size, scheme in views:
         page.set_viewport_size(size)

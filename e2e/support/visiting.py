@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
 
 from e2e.support import accessibility
-from e2e.support.accessibility import WIDE
+from e2e.support.accessibility import NARROW, WIDE
 from e2e.support.canary import leaks
 
 POLICY = """document.addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI, sourceFile}) =>
@@ -21,7 +21,9 @@ REPORTED_ELSEWHERE = "Failed to load resource"
 class Visitor:
     """One window of one person."""
 
-    def __init__(self, browser: Browser, url: str, *, cookie: Any = None, script: bool = True) -> None:
+    def __init__(
+        self, browser: Browser, url: str, *, cookie: Any = None, script: bool = True, phone: bool = False
+    ) -> None:
         """Open the window.
 
         Args:
@@ -29,11 +31,13 @@ class Visitor:
             url: where the portal is served.
             cookie: of a signed-in member; without one nobody is signed in.
             script: whether scripts run.
+            phone: whether it is narrow and touched by fingers.
         """
         self._context = browser.new_context(
-            base_url=url, viewport=WIDE, color_scheme="light", reduced_motion="reduce", java_script_enabled=script,
-            locale="en-GB", timezone_id="UTC",
+            base_url=url, viewport=NARROW if phone else WIDE, has_touch=phone, is_mobile=phone, color_scheme="light",
+            reduced_motion="reduce", java_script_enabled=script, locale="en-GB", timezone_id="UTC",
         )  # fmt: skip
+        self._script, self._phone = script, phone
         self._context.set_default_timeout(15_000)
         if script:
             self._context.add_init_script(POLICY)
@@ -76,8 +80,21 @@ class Visitor:
     def look(self) -> None:
         """Hold the page as it stands now against what must hold for every page in every state."""
         assert leaks(self.page.content()) == []
-        found = accessibility.faults(self.page)
+        with self._scripts_on():
+            found = accessibility.faults(self.page, phone=self._phone)
         assert found == [], "\n".join([self.page.url, *found])
+
+    @contextmanager
+    def _scripts_on(self) -> Iterator[None]:
+        """Let axe-core run in a window without scripts: the page itself, parsed without them, stays as it is."""
+        if self._script:
+            yield
+            return
+        session = self._context.new_cdp_session(self.page)
+        session.send("Emulation.setScriptExecutionDisabled", {"value": False})
+        yield
+        session.send("Emulation.setScriptExecutionDisabled", {"value": True})
+        session.detach()
 
     def sideways(self) -> list[str]:
         """Return what is wider than the window as it is now."""

@@ -11,30 +11,52 @@ depends_on = None
 # The trail refuses changes by itself (portal/audit/triggers.py); written out, since a migration never changes.
 CREATE = {
     "postgresql": [
-        "CREATE OR REPLACE FUNCTION audit_entries_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "RAISE EXCEPTION 'audit entries cannot be changed'; END $$",
-        "CREATE OR REPLACE FUNCTION audit_heads_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE "
-        "EXCEPTION 'the head of an audit chain only moves forward'; END $$",
-        "CREATE TRIGGER audit_entries_no_change BEFORE UPDATE OR DELETE ON audit_entries FOR EACH ROW "
-        "EXECUTE FUNCTION audit_entries_refuse()",
-        "CREATE TRIGGER audit_entries_no_truncate BEFORE TRUNCATE ON audit_entries FOR EACH STATEMENT "
-        "EXECUTE FUNCTION audit_entries_refuse()",
-        "CREATE TRIGGER audit_heads_forward BEFORE UPDATE ON audit_heads FOR EACH ROW WHEN (NEW.seq <= "
-        "OLD.seq OR NEW.chain <> OLD.chain) EXECUTE FUNCTION audit_heads_refuse()",
-        "CREATE TRIGGER audit_heads_no_delete BEFORE DELETE ON audit_heads FOR EACH ROW EXECUTE FUNCTION "
-        "audit_heads_refuse()",
-        "CREATE TRIGGER audit_heads_no_truncate BEFORE TRUNCATE ON audit_heads FOR EACH STATEMENT EXECUTE "
-        "FUNCTION audit_heads_refuse()",
+        (
+            "CREATE OR REPLACE FUNCTION audit_entries_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "RAISE EXCEPTION 'audit entries cannot be changed'; END $$"
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION audit_heads_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE "
+            "EXCEPTION 'the head of an audit chain only moves forward'; END $$"
+        ),
+        (
+            "CREATE TRIGGER audit_entries_no_change BEFORE UPDATE OR DELETE ON audit_entries FOR EACH ROW "
+            "EXECUTE FUNCTION audit_entries_refuse()"
+        ),
+        (
+            "CREATE TRIGGER audit_entries_no_truncate BEFORE TRUNCATE ON audit_entries FOR EACH STATEMENT "
+            "EXECUTE FUNCTION audit_entries_refuse()"
+        ),
+        (
+            "CREATE TRIGGER audit_heads_forward BEFORE UPDATE ON audit_heads FOR EACH ROW WHEN (NEW.seq <= "
+            "OLD.seq OR NEW.chain <> OLD.chain) EXECUTE FUNCTION audit_heads_refuse()"
+        ),
+        (
+            "CREATE TRIGGER audit_heads_no_delete BEFORE DELETE ON audit_heads FOR EACH ROW EXECUTE FUNCTION "
+            "audit_heads_refuse()"
+        ),
+        (
+            "CREATE TRIGGER audit_heads_no_truncate BEFORE TRUNCATE ON audit_heads FOR EACH STATEMENT EXECUTE "
+            "FUNCTION audit_heads_refuse()"
+        ),
     ],
     "sqlite": [
-        "CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries BEGIN SELECT RAISE(ABORT, 'audit "
-        "entries cannot be changed'); END",
-        "CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries BEGIN SELECT RAISE(ABORT, 'audit "
-        "entries cannot be changed'); END",
-        "CREATE TRIGGER audit_heads_forward BEFORE UPDATE ON audit_heads WHEN NEW.seq <= OLD.seq OR NEW.chain <> "
-        "OLD.chain BEGIN SELECT RAISE(ABORT, 'the head of an audit chain only moves forward'); END",
-        "CREATE TRIGGER audit_heads_no_delete BEFORE DELETE ON audit_heads BEGIN SELECT RAISE(ABORT, 'the head "
-        "of an audit chain only moves forward'); END",
+        (
+            "CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries BEGIN SELECT RAISE(ABORT, 'audit "
+            "entries cannot be changed'); END"
+        ),
+        (
+            "CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries BEGIN SELECT RAISE(ABORT, 'audit "
+            "entries cannot be changed'); END"
+        ),
+        (
+            "CREATE TRIGGER audit_heads_forward BEFORE UPDATE ON audit_heads WHEN NEW.seq <= OLD.seq OR NEW.chain <> "
+            "OLD.chain BEGIN SELECT RAISE(ABORT, 'the head of an audit chain only moves forward'); END"
+        ),
+        (
+            "CREATE TRIGGER audit_heads_no_delete BEFORE DELETE ON audit_heads BEGIN SELECT RAISE(ABORT, 'the head "
+            "of an audit chain only moves forward'); END"
+        ),
     ],
 }
 DROP = {

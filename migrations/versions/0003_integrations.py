@@ -80,7 +80,12 @@ def _create_integrations() -> None:
         postgresql_where=sa.text("next_check_at IS NOT NULL"),
     )
     op.create_index(
-        "ix_integrations_list", "integrations", ["organization_id", "deleted_at", "name_key", "id"], unique=False
+        "ix_integrations_list",
+        "integrations",
+        ["organization_id", "name_key", "id"],
+        unique=False,
+        sqlite_where=sa.text("deleted_at IS NULL"),
+        postgresql_where=sa.text("deleted_at IS NULL"),
     )
     op.create_index(
         "ix_integrations_run",

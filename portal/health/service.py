@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, func, or_, select, tuple_, update
 
 from portal import clock
+from portal.accounts.models import Organization
 from portal.audit import trail
 from portal.database import Page, count_rows, cursor_moment, db, decode_cursor, encode_cursor, new_id, wake_after_commit
 from portal.health import checks
@@ -77,6 +78,10 @@ def check_all(*, organization_id: uuid.UUID, asked_by: str) -> HealthCheckRun:
 
     A second call while one is under way returns the one that runs.
     """
+    # One after the other in an organization, so that two people who press at once start one run.
+    # (key_share: rows that refer to the organization are still inserted, as by a check that holds what is updated here.)
+    lock = select(Organization.id).where(Organization.id == organization_id).with_for_update(key_share=True)
+    db.session.execute(lock)
     running = current_run(organization_id=organization_id)
     if running and progress(running).remaining:
         return running

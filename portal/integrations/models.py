@@ -59,7 +59,7 @@ class Integration(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     sandbox: Mapped[bool] = mapped_column(default=False)
     status: Mapped[str] = mapped_column(String(20), default=Status.INACTIVE)
-    condition: Mapped[str | None] = mapped_column(String(20), default=Condition.UNVERIFIED)
+    condition: Mapped[str | None] = mapped_column(String(20))
     max_per_hour: Mapped[int | None]
     max_per_day: Mapped[int | None]
 
@@ -106,7 +106,14 @@ Index(
     sqlite_where=LIVE,
     postgresql_where=LIVE,
 )
-Index("ix_integrations_list", Integration.organization_id, Integration.deleted_at, Integration.name_key, Integration.id)
+Index(
+    "ix_integrations_list",
+    Integration.organization_id,
+    Integration.name_key,
+    Integration.id,
+    sqlite_where=LIVE,
+    postgresql_where=LIVE,
+)
 Index(
     "ix_integrations_due",
     Integration.next_check_at,

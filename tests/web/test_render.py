@@ -33,14 +33,13 @@ def test_a_fragment_is_for_htmx_alone(app: Flask, admin: Browser, headers: dict[
 
 def test_triggers_add_up_in_one_header(app: Flask) -> None:
     response = render.trigger(render.add_toast(Response(), "Saved.", body="Tested in 84 ms."), "drawer-close")
-    assert json.loads(response.headers["HX-Trigger"]) == {
-        "toast": {"tone": "ok", "title": "Saved.", "body": "Tested in 84 ms."},
-        "drawer-close": None,
-    }
+    fired = json.loads(response.headers["HX-Trigger"])
+    assert fired.keys() == {"toast", "drawer-close"}
+    assert fired["toast"].items() >= {"tone": "ok", "title": "Saved.", "body": "Tested in 84 ms."}.items()
 
 
 @pytest.mark.parametrize("title", ["Größe \u202e <b>x</b>", "line\r\nSet-Cookie: a=b", "株式会社 \U0001f600"])
-def test_a_toast_in_a_header_can_hold_anything(title: str) -> None:
+def test_a_toast_in_a_header_can_hold_anything(app: Flask, title: str) -> None:
     header = render.add_toast(Response(), title).headers["HX-Trigger"]
     assert header.isascii()
     assert header.isprintable()
