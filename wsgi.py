@@ -11,6 +11,7 @@ logs.set_up(settings.log_format)
 app = create_app(settings)
 _held = serving.lock_embedded(app)
 serving.prepare(app)
+serving.print_setup_link(app, settings.base_url)
 if settings.scheduler:
     _scheduler = Scheduler(app)
     _scheduler.start()

@@ -57,7 +57,7 @@ def test_admin_int_002_add_smtp_integration(visitor: Visitor, seeds: Seeder, pla
     visitor.page.wait_for_url(DETAIL)
     visitor.said("Integration saved.")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Email relay")
-    expect(visitor.page.locator("#head-status .status")).to_have_text("Active")
+    expect(visitor.state).to_have_text("Active")
     (row,) = seeds.rows(place)
     assert (row.name, row.status, row.condition, row.sandbox) == ("Email relay", "active", None, True)
     assert row.config["host"] == "mail.northline.example"
@@ -160,14 +160,14 @@ def test_saved_as_unverified_it_becomes_active_by_itself(
     assert (row.status, row.condition) == ("inactive", "unverified")
     wait_until(lambda: len(seeds.logs(row.id)) == 1, "the check that follows a save")
     visitor.page.clock.fast_forward(16_000)
-    expect(visitor.page.locator("#head-status .status")).to_have_text("Unverified")
+    expect(visitor.state).to_have_text("Unverified")
     visitor.look()
 
     mail.fault("smtp", mode="none")
     seeds.check_is_due(row.id)
     wait_until(lambda: seeds.row(row.id).status == "active", "the first success")
     visitor.page.clock.fast_forward(16_000)
-    expect(visitor.page.locator("#head-status .status")).to_have_text("Active")
+    expect(visitor.state).to_have_text("Active")
     expect(visitor.page.get_by_role("table", name="Health logs")).to_contain_text("Recovered after 1 failure")
 
 

@@ -94,6 +94,35 @@ def test_figures_search_filters_and_sorting_narrow_the_list(visitor: Visitor, se
     expect(rows.last).to_contain_text("Newsletter")
 
 
+def test_a_long_list_comes_in_parts(visitor: Visitor, seeds: Seeder, place: Place) -> None:
+    for number in range(1, 28):
+        seeds.integration(place, f"Mailbox {number:02}", enabled=False)
+    visitor.go("/admin/integrations?sort=provider")
+    rows = visitor.page.locator("#board tbody tr[id^=row-]")
+    expect(rows).to_have_count(25)
+    visitor.page.get_by_role("link", name="Load more").click()
+    expect(rows).to_have_count(27)
+    expect(rows.last).to_contain_text("Mailbox 27")
+    expect(visitor.page.get_by_role("link", name="Load more")).to_have_count(0)
+    visitor.look()
+
+
+def test_a_slow_test_shows_its_result_although_the_list_refreshes(
+    visitor: Visitor, seeds: Seeder, place: Place, mail: Sandbox
+) -> None:
+    relay = seeds.integration(place, "Email relay")
+    visitor.page.clock.install()
+    visitor.go("/admin/integrations")
+    mail.fault("smtp", mode="slow", delay_ms=60_000)
+    visitor.button("Test Email relay").click()
+    wait_until(lambda: seeds.row(relay).check_token, "the check to begin")
+    a_quarter_of_a_minute_goes_by(visitor.page)
+    visitor.page.wait_for_load_state("networkidle")
+    mail.fault("smtp", mode="none")
+    expect(visitor.line("Email relay")).to_contain_text(re.compile(r"Passed, [\d.]+ m?s"))
+    visitor.said("Email relay: check passed in")
+
+
 def test_admin_int_008b_manual_health_check(visitor: Visitor, seeds: Seeder, place: Place, mail: Sandbox) -> None:
     relay = seeds.integration(place, "Email relay")
     visitor.go("/admin/integrations")

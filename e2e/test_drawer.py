@@ -84,6 +84,10 @@ def test_forward_after_back_opens_the_drawer_again(opened: Visitor) -> None:
     opened.page.evaluate("history.forward()")
     expect(opened.drawer).to_be_visible()
     expect(opened.page).to_have_url(DRAWER)
+    close(opened, "cross")
+    expect(opened.drawer).to_have_count(0)
+    expect(opened.page).to_have_url(CATALOGUE)
+    expect(opened.page.get_by_role("heading", level=1)).to_have_text("Add integration")
 
 
 def test_the_drawer_has_an_address_of_its_own(visitor: Visitor, seeds: Seeder, place: Place) -> None:
@@ -124,7 +128,7 @@ def test_a_failed_test_takes_the_focus_and_loses_nothing(opened: Visitor, seeds:
     # What passed a test a moment ago needs no second one to be trusted.
     opened.button("Save").click()
     opened.page.wait_for_url(re.compile("[0-9a-f]{12}$"))
-    expect(opened.page.locator("#head-status .status")).to_have_text(re.compile("Active|Checking"))
+    expect(opened.state).to_have_text(re.compile("Active|Checking"))
     (row,) = seeds.rows(place)
     assert row.condition is None
 

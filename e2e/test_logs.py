@@ -102,6 +102,18 @@ def test_dates_narrow_the_logs(visitor: Visitor, seeds: Seeder, place: Place) ->
     visitor.look()
 
 
+def test_the_catalogue_is_searched(visitor: Visitor) -> None:
+    visitor.go("/admin/integrations/new")
+    visitor.page.get_by_label("Search providers").fill("no such provider")
+    expect(visitor.page.get_by_role("heading", name="No provider matches")).to_be_visible()
+    visitor.look()
+    visitor.page.get_by_label("Search providers").fill("smtp")
+    expect(visitor.page.locator(".tile")).to_have_count(1)
+    expect(visitor.page).to_have_url(re.compile(r"/new\?q=smtp$"))
+    visitor.page.locator(".tile").click()
+    expect(visitor.drawer).to_be_visible()
+
+
 def test_audit_and_credential_access_show_what_happened_and_no_secret(
     visitor: Visitor, seeds: Seeder, place: Place
 ) -> None:

@@ -21,8 +21,8 @@ def test_admin_int_004b_view_details(visitor: Visitor, seeds: Seeder, place: Pla
     visitor.page.get_by_role("link", name="Email relay", exact=True).click()
 
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Email relay")
-    expect(visitor.page.locator("#head-status")).to_contain_text("Active")
-    expect(visitor.page.locator("#head-status")).to_contain_text("Sandbox")
+    expect(visitor.head).to_contain_text("Active")
+    expect(visitor.head).to_contain_text("Sandbox")
     configuration = visitor.page.locator("#configuration")
     for label, value in {
         "Password": MASK, "SMTP host": "smtp.mailgun.org", "User name": "portal",
@@ -135,10 +135,10 @@ def test_admin_int_014_disable_integration(visitor: Visitor, seeds: Seeder, plac
     visitor.go(f"/admin/integrations/{relay}")
     visitor.page.get_by_role("switch", name="Enabled").click()
     visitor.said("Email relay is disabled.")
-    expect(visitor.page.locator("#head-status .status")).to_have_text("Disabled")
+    expect(visitor.state).to_have_text("Disabled")
     expect(visitor.page.locator("#detail .banner")).to_contain_text("It is not checked and never used for sending.")
     row = seeds.row(relay)
-    assert (row.status, row.enabled, row.condition, row.next_check_at) == ("inactive", False, None, None)
+    assert (row.status, row.enabled, row.next_check_at) == ("inactive", False, None)
     visitor.look()
     visitor.page.reload()
     expect(visitor.button("Run health check")).to_be_disabled()
@@ -147,7 +147,7 @@ def test_admin_int_014_disable_integration(visitor: Visitor, seeds: Seeder, plac
     expect(visitor.page.locator(".alert")).to_have_count(0)
     expect(visitor.button("Test Email relay")).to_be_disabled()
     visitor.button("Health check all").click()
-    expect(visitor.button("Health check all")).not_to_have_attribute("aria-busy", "true")
+    visitor.said("Nothing to check")
     assert len(seeds.logs(relay)) == 2
 
     mail.fault("smtp", mode="none")

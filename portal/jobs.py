@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
@@ -46,6 +47,7 @@ class Scheduler:
         self._ticker = BackgroundScheduler(timezone=UTC)
         self._off: list[Callable[[], None]] = []
         self._lock = threading.Lock()
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.jobs: tuple[Job, ...] = (
             Job("health-checks", 1, self._checks.tick, topic=WAKE),
             Job("housekeeping", 600, housekeeping.tidy),
@@ -56,7 +58,7 @@ class Scheduler:
         for job in self.jobs:
             self._ticker.add_job(
                 self._run, "interval", args=[job], id=job.name, seconds=job.seconds, next_run_time=clock.now(),
-                coalesce=True, max_instances=1, misfire_grace_time=None,
+                coalesce=True, max_instances=2, misfire_grace_time=None,
             )  # fmt: skip
             if job.topic:
                 self._off.append(on_wake(job.topic, lambda name=job.name: self._wake(name)))  # type: ignore[misc]
@@ -80,7 +82,8 @@ class Scheduler:
                 log.debug("job %s is not scheduled any more", name)
 
     def _run(self, job: Job) -> None:
-        with self._app.app_context():
+        """Run one look. A wake-up during it lets a second one wait, for the first may have missed what was committed."""
+        with self._turns[job.name], self._app.app_context():
             try:
                 job.run()
             except Exception:  # the job runner: a failed look is logged, and the next one comes by itself

@@ -33,7 +33,6 @@ def prepare(app: Flask) -> None:
     """Bring the database up to date and load the keys: what every process does before it works.
 
     Raises:
-        SettingsError: another process serves the same SQLite file.
         KeyringError: a master key is missing or wrong.
     """
     migrating.upgrade(app)
@@ -73,17 +72,14 @@ def serve(app: Flask, *, host: str, port: int, threads: int) -> None:
     sockets: dict[int, dispatcher] = {}
     with lock_embedded(app) or nullcontext():
         prepare(app)
-        server = waitress.create_server(
-            app, map=sockets, host=host, port=port, threads=threads, ident=None, channel_timeout=60,
-            clear_untrusted_proxy_headers=False,
-        )  # fmt: skip
+        server = _listen(app, sockets, host=host, port=port, threads=threads)
         stopping = _stop_on_signal()
         scheduler = Scheduler(app) if settings.scheduler else None
         if scheduler:
             scheduler.start()
         base_url = settings.base_url or f"http://{host}:{port}"
         print(f"Integrations Portal serves on {base_url}", flush=True)  # noqa: T201 - what the operator waits for
-        _print_setup_link(app, base_url)
+        print_setup_link(app, base_url)
         while not stopping.is_set():
             loop(timeout=GLANCE, use_poll=True, map=sockets, count=1)
         until = monotonic() + DRAIN
@@ -92,6 +88,17 @@ def serve(app: Flask, *, host: str, port: int, threads: int) -> None:
             scheduler.stop(max(1.0, until - monotonic()))
         server.task_dispatcher.shutdown(timeout=1)
         close_all(sockets)
+
+
+def _listen(app: Flask, sockets: dict[int, dispatcher], *, host: str, port: int, threads: int) -> BaseWSGIServer:
+    try:
+        return waitress.create_server(
+            app, map=sockets, host=host, port=port, threads=threads, ident=None, channel_timeout=60,
+            clear_untrusted_proxy_headers=False,
+        )  # fmt: skip
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise SettingsError(f"Port {port} on {host} cannot be used: {why}. Choose another with --port.") from None
 
 
 def work(app: Flask) -> None:
@@ -110,7 +117,8 @@ def work(app: Flask) -> None:
         scheduler.stop(DRAIN)
 
 
-def _print_setup_link(app: Flask, base_url: str) -> None:
+def print_setup_link(app: Flask, base_url: str) -> None:
+    """Print the one-time link for the first run, where nobody owns the portal yet."""
     with app.app_context():
         code = setup.issue_code()
     if code:

@@ -95,6 +95,11 @@ def add_member(*, user: User, organization: Organization, role: Role) -> Members
     return row
 
 
+def time_zone_of(organization_id: uuid.UUID) -> str:
+    """Return the name of the time zone in which an organization counts its days."""
+    return db.session.scalar(select(Organization.time_zone).where(Organization.id == organization_id)) or "UTC"
+
+
 def user_by_email(email: str) -> User | None:
     """Return the user with this address (as values.email returned it), disabled or not."""
     return db.session.scalar(select(User).where(User.email == email))

@@ -123,6 +123,11 @@ def rotate(who: Identity, **changes: Any) -> Opened:
     return Opened(token=token, session_id=who.session_id, user_id=who.user_id)
 
 
+def extend_recent(who: Identity, *, until: datetime) -> None:
+    """Let the last confirmation of a session count until then; its token stays."""
+    db.session.execute(update(UserSession).where(UserSession.id == who.session_id).values(recent_until=until))
+
+
 def _rotate(*conditions: Any, **changes: Any) -> str | None:
     token = random_token()
     statement = update(UserSession).where(*conditions, UserSession.revoked_at.is_(None))

@@ -145,13 +145,29 @@ def confirm(who: Identity, *, answer: str, hasher: PasswordHasher) -> Opened:
         TooManyTriesError: too many wrong answers in this session.
         WrongAnswerError: neither password nor a fresh code.
     """
+    _require_answer(who, answer, hasher)
+    with unit_of_work():
+        return sessions.rotate(who, recent_until=clock.now() + RECENT)
+
+
+def confirm_within(who: Identity, *, answer: str, hasher: PasswordHasher) -> None:
+    """Do the same inside a form of another page, under the same token: that page's own requests are still on their way.
+
+    Raises:
+        TooManyTriesError: too many wrong answers in this session.
+        WrongAnswerError: neither password nor a fresh code.
+    """
+    _require_answer(who, answer, hasher)
+    with unit_of_work():
+        sessions.extend_recent(who, until=clock.now() + RECENT)
+
+
+def _require_answer(who: Identity, answer: str, hasher: PasswordHasher) -> None:
     if not _is_code(who, answer):
         try:
             service.check_password(who, password=answer, hasher=hasher)
         except WrongPasswordError:
             raise WrongAnswerError from None
-    with unit_of_work():
-        return sessions.rotate(who, recent_until=clock.now() + RECENT)
 
 
 def _is_code(who: Identity, answer: str) -> bool:

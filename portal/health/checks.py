@@ -1,5 +1,6 @@
 """One health check: claimed by a conditional update, run without a transaction, recorded under its token."""
 
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,10 +14,29 @@ from portal.health.models import HealthLog, LogStatus
 from portal.health.transitions import Result, State, after_check
 from portal.integrations import calls, credentials
 from portal.integrations.models import CheckKind, Integration
-from portal.providers.base import Report
+from portal.providers.base import Failure, Outcome, Report
+from portal.security.errors import SecurityError
 
 LEASE = timedelta(seconds=60)
 """Longer than any check may take (calls.DEADLINE): after it a check counts as lost and is due again."""
+
+
+UNREADABLE = Report(
+    steps=(),
+    outcome=Outcome.INVALID_REQUEST,
+    error=Failure(
+        outcome=Outcome.INVALID_REQUEST,
+        reason="secret_unreadable",
+        title="stored secret unreadable",
+        message="The stored secret cannot be opened: its key is missing, or it was changed outside the portal.",
+        hint="Enter it again under Configure, or tell your operator.",
+        code="secret_unreadable",
+    ),
+    response_time_ms=0,
+)
+"""What a check finds that could not even begin; the fault is ours, and it is said so."""
+
+log = logging.getLogger("portal.health")
 
 
 @dataclass(frozen=True)
@@ -54,21 +74,24 @@ def claim_due(limit: int) -> list[Claim]:
     return [Claim(row.id, token, row.next_check_kind, row.next_check_run_id) for row in rows]
 
 
-def claim_one(integration_id: uuid.UUID, *, kind: CheckKind, asked_by: str) -> Claim:
+def claim_one(integration_id: uuid.UUID, *, kind: CheckKind, asked_by: str) -> Claim | None:
     """Claim one integration's check for a person who waits for it. Owns its transaction.
 
     A check that is already under way loses its token: what it finds is older than what this one will.
+
+    Returns:
+        The claim; None where the integration was disabled or deleted meanwhile.
     """
     token = new_id()
     with unit_of_work() as session:
-        run_id = session.scalar(
+        claimed = session.execute(
             update(Integration)
-            .where(Integration.id == integration_id)
+            .where(Integration.id == integration_id, Integration.enabled, Integration.deleted_at.is_(None))
             .values(check_token=token, next_check_at=clock.now() + LEASE)
             .returning(Integration.next_check_run_id),
             execution_options={"synchronize_session": False},
-        )
-    return Claim(integration_id, token, kind, run_id, asked_by)
+        ).one_or_none()
+    return Claim(integration_id, token, kind, claimed[0], asked_by) if claimed else None
 
 
 def run(claim: Claim) -> Report | None:
@@ -81,14 +104,23 @@ def run(claim: Claim) -> Report | None:
         integration = _held(claim)
         if integration is None:
             return None
-        call = calls.prepare(integration, credentials.open_all(integration, reason="Health check"))
-    report = call.probe()
+        call = _call(integration)
+    report = call.probe() if call else UNREADABLE
     with unit_of_work():
         held = _held(claim)
         if held is None:
             return None
         _record(held, claim, report)
     return report
+
+
+def _call(integration: Integration) -> calls.Call | None:
+    """Return the call to make, or None where a stored secret cannot be opened."""
+    try:
+        return calls.prepare(integration, credentials.open_all(integration, reason="Health check"))
+    except SecurityError:
+        log.exception("a stored secret of integration %s cannot be opened", integration.id)
+        return None
 
 
 def _held(claim: Claim) -> Integration | None:

@@ -16,6 +16,7 @@ from portal.health.models import LogStatus
 from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import CheckKind, Integration
+from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
 from portal.web.render import page
 
@@ -78,7 +79,7 @@ def _chosen() -> dict[str, str]:
     chosen = {name: request.args.get(name, "") for name in offered}
     chosen = {name: value if value in offered[name] else "" for name, value in chosen.items()}
     dates = {name: request.args.get(name, "")[:10] for name in ("since", "until")}
-    return chosen | dates | {"q": request.args.get("q", "").strip()[:100]}
+    return chosen | dates | {"q": strip_controls(request.args.get("q", "")).strip()[:100]}
 
 
 def _filters(chosen: dict[str, str], integration: Integration | None) -> LogFilters:

@@ -70,7 +70,8 @@ def check_now(*, integration: Integration, asked_by: str) -> Report | None:
     if not integration.enabled:
         raise Disabled
     with place():
-        return checks.run(checks.claim_one(integration.id, kind=CheckKind.MANUAL, asked_by=asked_by))
+        claim = checks.claim_one(integration.id, kind=CheckKind.MANUAL, asked_by=asked_by)
+        return checks.run(claim) if claim else None
 
 
 def check_all(*, organization_id: uuid.UUID, asked_by: str) -> HealthCheckRun:
@@ -78,8 +79,8 @@ def check_all(*, organization_id: uuid.UUID, asked_by: str) -> HealthCheckRun:
 
     A second call while one is under way returns the one that runs.
     """
-    # One after the other in an organization, so that two people who press at once start one run.
-    # (key_share: rows that refer to the organization are still inserted, as by a check that holds what is updated here.)
+    # One after the other in an organization, so that two people who press at once start one run. With key_share the
+    # checks under way go on: they hold rows that are updated here, and refer to the organization in their logs.
     lock = select(Organization.id).where(Organization.id == organization_id).with_for_update(key_share=True)
     db.session.execute(lock)
     running = current_run(organization_id=organization_id)
@@ -193,6 +194,7 @@ def _narrowed(organization_id: uuid.UUID, filters: LogFilters) -> Select[HealthL
             or_(
                 HealthLog.error_message.icontains(filters.text, autoescape=True),
                 HealthLog.error_class.icontains(filters.text, autoescape=True),
+                HealthLog.error_code.icontains(filters.text, autoescape=True),
             )
         )
     return query

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 
 from portal.health.models import LogStatus
 from portal.integrations.models import CheckKind, Condition, Status
+from portal.integrations.service import FAILURES_TO_ERROR
 from portal.providers.base import Outcome
 
 RECHECK = timedelta(seconds=30)
 """After a first failure the next check comes this soon."""
-FAILURES_TO_ERROR = 2
-"""So many failed checks in a row are an outage."""
 JITTER = 0.1
 """Share of the interval by which checks are spread, so that they do not fire together."""
 SLOW_FACTOR = 4

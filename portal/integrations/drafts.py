@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
@@ -15,6 +16,7 @@ from portal.integrations import calls, credentials, queries
 from portal.integrations.models import Integration
 from portal.providers.base import Provider, Report
 from portal.providers.validation import changes_destination, validate
+from portal.security.errors import SecurityError
 from portal.security.redaction import strip_controls
 from portal.security.signatures import same
 
@@ -23,6 +25,10 @@ NAME_LENGTH = 100
 HIGHEST_LIMIT = 100_000_000
 RECEIPT_SECONDS = 900
 """How long a passed test vouches for the values it tested."""
+
+
+CHANGED = "Somebody changed this integration meanwhile. Close this, open it again, and make your change once more."
+UNREADABLE = "The stored value cannot be opened any more. Replace it."
 
 
 class Invalid(Exception):
@@ -43,6 +49,8 @@ class Submission:
     verbs: Mapping[str, Verb]
     limits: Mapping[str, str]
     sandbox: bool = False
+    version: str = ""
+    """What the form was opened on, where it was opened on something."""
     person: bool = True
     """Whether a person sent it, who can be asked to confirm a risk."""
 
@@ -61,6 +69,8 @@ class Draft:
     max_per_hour: int | None
     max_per_day: int | None
     sandbox: bool
+    version: str
+    """What is stored while it is checked: it may be saved over this, and over nothing else."""
     needs_recent: bool
     """Whether password or code must be given again: a stored secret is replaced, or would travel elsewhere."""
 
@@ -87,6 +97,9 @@ def check(provider: Provider, submission: Submission, integration: Integration |
     Raises:
         Invalid: with one sentence per field.
     """
+    version = version_of(integration) if integration else ""
+    if submission.version and submission.version != version:
+        raise Invalid({"form": CHANGED})
     stored = frozenset(credentials.stored(integration)) if integration else frozenset()
     kept = frozenset(name for name in stored if submission.verbs.get(name, "keep") == "keep")
     raw = {name: value for name, value in submission.raw.items() if name not in kept}
@@ -101,8 +114,11 @@ def check(provider: Provider, submission: Submission, integration: Integration |
         errors["sandbox"] = "No sandbox runs here. PORTAL_SANDBOX_URL says where it is."
     if errors:
         raise Invalid(errors)
-    old = integration.config if integration else {}
-    travels = bool(kept) and changes_destination(provider, old, checked.values)
+    travels = (
+        integration is not None
+        and bool(kept)
+        and _travels(provider, integration, checked.values, sandbox=submission.sandbox)
+    )
     return Draft(
         provider=provider,
         integration_id=integration.id if integration else None,
@@ -113,8 +129,32 @@ def check(provider: Provider, submission: Submission, integration: Integration |
         max_per_hour=hour,
         max_per_day=day,
         sandbox=submission.sandbox,
+        version=version,
         needs_recent=travels or bool(stored - kept),
     )
+
+
+def version_of(integration: Integration) -> str:
+    """Return a mark of what is stored: another one once values or secrets were changed by anybody."""
+    secrets = {name: secret.at.isoformat() for name, secret in credentials.stored(integration).items()}
+    facts = [integration.name, integration.config, integration.sandbox, secrets]
+    facts += [integration.max_per_hour, integration.max_per_day]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def require_unchanged(draft: Draft, integration: Integration) -> None:
+    """Refuse to save over something else than the draft was checked against.
+
+    Raises:
+        Invalid: somebody changed the integration meanwhile.
+    """
+    if version_of(integration) != draft.version:
+        raise Invalid({"form": CHANGED})
+
+
+def _travels(provider: Provider, integration: Integration, values: Mapping[str, Any], *, sandbox: bool) -> bool:
+    """Return whether a kept secret would go to another server than the one it was stored for."""
+    return integration.sandbox != sandbox or changes_destination(provider, integration.config, values)
 
 
 def _name(text: str, errors: dict[str, str]) -> str:
@@ -130,10 +170,11 @@ def _limit(text: str, name: str, errors: dict[str, str]) -> int | None:
     text = text.strip().replace(",", "")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:12]) <= HIGHEST_LIMIT:
+    digits = text.lstrip("0")
+    if not re.fullmatch("[1-9][0-9]{0,8}", digits) or int(digits) > HIGHEST_LIMIT:
         errors[name] = f"Use a whole number from 1 to {HIGHEST_LIMIT:,}, or leave it empty for no limit."
         return None
-    return int(text)
+    return int(digits)
 
 
 def call_of(draft: Draft, *, organization_id: uuid.UUID, reason: str) -> calls.Call:
@@ -142,15 +183,24 @@ def call_of(draft: Draft, *, organization_id: uuid.UUID, reason: str) -> calls.C
     if draft.integration_id and draft.kept:
         with unit_of_work():
             integration = queries.get(organization_id=organization_id, integration_id=draft.integration_id)
-            opened = credentials.open_all(integration, reason=reason)
+            require_unchanged(draft, integration)
+            opened = _opened(integration, draft, reason)
         values |= {name: opened[name] for name in draft.kept}
     return calls.Call(draft.provider, values, draft.sandbox)
+
+
+def _opened(integration: Integration, draft: Draft, reason: str) -> dict[str, Any]:
+    try:
+        return credentials.open_all(integration, reason=reason)
+    except SecurityError:
+        raise Invalid(dict.fromkeys(draft.kept, UNREADABLE)) from None
 
 
 def test(draft: Draft, *, organization_id: uuid.UUID) -> Report:
     """Run the staged test on the draft. Owns its transactions; none is open while it calls out.
 
     Raises:
+        Invalid: somebody changed the integration meanwhile, or a kept secret cannot be opened.
         TooBusy: too many people wait for providers right now.
     """
     call = call_of(draft, organization_id=organization_id, reason="Connection test")
@@ -180,5 +230,12 @@ def has_passed(draft: Draft, mark: str) -> bool:
 
 
 def _digest(draft: Draft) -> str:
-    tested = [draft.provider.slug, str(draft.integration_id), draft.sandbox, sorted(draft.kept), dict(draft.values)]
+    tested = [
+        draft.provider.slug,
+        str(draft.integration_id),
+        draft.version,
+        draft.sandbox,
+        sorted(draft.kept),
+        dict(draft.values),
+    ]
     return hashlib.sha256(json.dumps(tested, sort_keys=True).encode()).hexdigest()

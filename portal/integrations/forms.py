@@ -36,6 +36,8 @@ class DrawerForm:
     verbs: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     integration_id: str = ""
+    version: str = ""
+    """What is stored when the form is opened, as drafts.version_of says it."""
 
     def value(self, name: str) -> Any:
         """Return what a field shows."""
@@ -96,7 +98,9 @@ def empty(provider: Provider, *, name: str) -> DrawerForm:
     return DrawerForm(provider=provider, values={**initial(provider), "name": name})
 
 
-def stored(provider: Provider, integration: Integration, secrets: Mapping[str, StoredSecret]) -> DrawerForm:
+def stored(
+    provider: Provider, integration: Integration, secrets: Mapping[str, StoredSecret], *, version: str
+) -> DrawerForm:
     """Return the form of a stored integration."""
     values = {
         **integration.config,
@@ -105,7 +109,9 @@ def stored(provider: Provider, integration: Integration, secrets: Mapping[str, S
         "max_per_hour": integration.max_per_hour or "",
         "max_per_day": integration.max_per_day or "",
     }
-    return DrawerForm(provider=provider, values=values, stored=secrets, integration_id=str(integration.id))
+    return DrawerForm(
+        provider=provider, values=values, stored=secrets, integration_id=str(integration.id), version=version
+    )
 
 
 def sent(form: DrawerForm, posted: Mapping[str, str], errors: Mapping[str, str]) -> DrawerForm:
@@ -120,6 +126,7 @@ def sent(form: DrawerForm, posted: Mapping[str, str], errors: Mapping[str, str])
         verbs=verbs,
         errors=errors,
         integration_id=form.integration_id,
+        version=posted.get("version", form.version),
     )
 
 
@@ -145,6 +152,7 @@ def read(provider: Provider, posted: Mapping[str, str]) -> Submission:
         verbs=verbs,
         limits={name: posted.get(name, "") for name in LIMITS},
         sandbox=bool(posted.get("sandbox")),
+        version=posted.get("version", "")[:64],
     )
 
 

@@ -10,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, UTCDateTime, new_id
 
+NAME_KEY_LENGTH = 200
+NAME_INDEX = "uq_integrations_live_name"
+
 
 class Status(StrEnum):
     """What an integration can do right now."""
@@ -52,8 +55,8 @@ class Integration(Base):
     type: Mapped[str] = mapped_column(String(50))
     capabilities: Mapped[list[str]] = mapped_column(JSON, default=list)
     name: Mapped[str] = mapped_column(String(100))
-    name_key: Mapped[str] = mapped_column(String(200))
-    """The name as it is compared and sorted: case folded."""
+    name_key: Mapped[str] = mapped_column(String(NAME_KEY_LENGTH))
+    """The name as it is compared and sorted: case folded, which makes some letters two or three, and cut."""
     config: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """Values of the provider's fields that are not secret."""
     enabled: Mapped[bool] = mapped_column(default=True)
@@ -98,7 +101,7 @@ class Integration(Base):
 LIVE = Integration.deleted_at.is_(None)
 
 Index(
-    "uq_integrations_live_name",
+    NAME_INDEX,
     Integration.organization_id,
     Integration.provider,
     Integration.name_key,

@@ -1,8 +1,9 @@
 """What the pages of this room say: words for tests, saves, usage and the catalogue."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -75,10 +76,11 @@ def impact(integration: Integration) -> str:
     return Capability(integration.type).impact
 
 
-def first_name(provider: Provider, taken: int) -> str:
-    """Return a name to start with; a second one of the same provider gets a number."""
+def first_name(provider: Provider, taken: Collection[str]) -> str:
+    """Return a name to start with that is still free."""
     base = provider.capabilities[0].label
-    return base if not taken else f"{base} {taken + 1}"
+    names = (base if number == 1 else f"{base} {number}" for number in count(1))
+    return next(name for name in names if name.casefold() not in taken)
 
 
 def capability_choices() -> list[tuple[str, str]]:
@@ -106,6 +108,7 @@ def unchanged(form: DrawerForm) -> Submission:
         verbs={},
         limits={name: str(form.values.get(name) or "") for name in LIMITS},
         sandbox=bool(form.values.get("sandbox")),
+        version=form.version,
         person=False,
     )
 
@@ -145,10 +148,11 @@ def _copied(report: Report) -> str:
     return "\n".join(lines)
 
 
-def of_sending(outcome: SendOutcome, to: str) -> Shown:
-    """Return what the drawer shows of a test email."""
+def of_sending(outcome: SendOutcome, to: str, receipt: str) -> Shown:
+    """Return what the drawer shows of a test email; one that was accepted is as good as a passed test."""
     if outcome.error is None:
-        return Shown(f"Test email accepted for {to}", "ok", f"The server said: {outcome.provider_id or 'accepted'}")
+        said = f"The server said: {outcome.provider_id or 'accepted'}"
+        return Shown(f"Test email accepted for {to}", "ok", said, receipt=receipt)
     error = outcome.error
     said = f' The server said: "{error.said}"' if error.said else ""
     return Shown(f"Test email not sent: {error.title}", "err", f"{error.message} {error.hint}{said}", tested=True)

@@ -73,8 +73,8 @@ STATUS_FILTERS: dict[str, ColumnElement[bool]] = {
     "error": Integration.status == Status.ERROR,
     "disabled": Integration.enabled.is_(False),
     "unverified": (Integration.condition == Condition.UNVERIFIED) & Integration.enabled,
-    "reauth": Integration.condition == Condition.REAUTH,
-    "limited": Integration.condition == Condition.LIMITED,
+    "reauth": (Integration.condition == Condition.REAUTH) & Integration.enabled,
+    "limited": (Integration.condition == Condition.LIMITED) & Integration.enabled,
 }
 
 
@@ -184,6 +184,16 @@ def names(*, organization_id: uuid.UUID, ids: set[uuid.UUID]) -> dict[uuid.UUID,
         Integration.organization_id == organization_id, Integration.id.in_(ids)
     )
     return {row_id: (name, bool(live)) for row_id, name, live in db.session.execute(query)} if ids else {}
+
+
+def taken_names(*, organization_id: uuid.UUID, provider: str) -> set[str]:
+    """Return the names of a provider's integrations, as they are compared."""
+    query = select(Integration.name_key).where(
+        Integration.organization_id == organization_id,
+        Integration.provider == provider,
+        Integration.deleted_at.is_(None),
+    )
+    return set(db.session.scalars(query))
 
 
 def count_sandbox(*, organization_id: uuid.UUID) -> int:

@@ -1,12 +1,14 @@
 """Pages of the integrations room: catalogue, configure drawer with its test, switch, interval, deletion."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
 from portal.accounts import recent
+from portal.accounts import service as accounts
 from portal.database import reading, unit_of_work
 from portal.integrations import credentials, drafts, forms, presenting, queries, sending, service
 from portal.integrations.calls import TooBusy, sandbox_is_there
@@ -53,7 +55,7 @@ def new() -> Response:
 def create_drawer(slug: str) -> Response:
     """Open the drawer of a new integration."""
     provider = _provider(slug)
-    taken = queries.connected(organization_id=identity().organization_id).get(slug, (0, 0))[0]
+    taken = queries.taken_names(organization_id=identity().organization_id, provider=slug)
     return _drawer(forms.empty(provider, name=presenting.first_name(provider, taken)))
 
 
@@ -89,8 +91,12 @@ def troubleshoot(integration_id: uuid.UUID) -> Response:
     with reading():
         integration = _get(integration_id)
         form = _stored_form(integration)
-        draft = drafts.check(form.provider, presenting.unchanged(form), integration)
-    return _tested(form, draft)
+    try:
+        with reading():
+            draft = drafts.check(form.provider, presenting.unchanged(form), integration)
+        return _tested(form, draft)
+    except Invalid as error:
+        return _drawer(replace(form, errors=error.errors), status=422)
 
 
 @blueprint.post("/<uuid:integration_id>/switch")
@@ -158,7 +164,8 @@ def _get(integration_id: uuid.UUID, *, lock: bool = False) -> Integration:
 
 
 def _stored_form(integration: Integration) -> DrawerForm:
-    return forms.stored(catalogue.get(integration.provider), integration, credentials.stored(integration))
+    provider, secrets = catalogue.get(integration.provider), credentials.stored(integration)
+    return forms.stored(provider, integration, secrets, version=drafts.version_of(integration))
 
 
 def _drawer(form: DrawerForm, shown: Shown | None = None, *, status: int = 200) -> Response:
@@ -170,7 +177,7 @@ def _drawer(form: DrawerForm, shown: Shown | None = None, *, status: int = 200) 
         status=status,
         form=form,
         shown=shown,
-        usage=presenting.usage(form, identity().time_zone),
+        usage=presenting.usage(form, accounts.time_zone_of(identity().organization_id)),
         test_to=request.form.get("test_to", identity().email),
         can_sandbox=sandbox_is_there(),
         ask_access=bool(form.stored) and not is_recent(identity()),
@@ -179,7 +186,7 @@ def _drawer(form: DrawerForm, shown: Shown | None = None, *, status: int = 200) 
 
 def _submitted(form: DrawerForm, integration: Integration | None) -> Response:
     """Do what the pressed button asks, with the values that were sent."""
-    intent = request.form.get("intent", "save")
+    intent = request.form.get("intent", "test")
     try:
         with reading():
             draft = drafts.check(form.provider, forms.read(form.provider, request.form), integration)
@@ -187,9 +194,9 @@ def _submitted(form: DrawerForm, integration: Integration | None) -> Response:
         form = forms.sent(form, request.form, {})
         if intent == "send_test":
             return _sent_test(form, draft)
-        if intent == "test":
-            return _tested(form, draft)
-        return _saved(form, draft, test_first=intent == "test_and_save")
+        if intent in ("save", "test_and_save"):
+            return _saved(form, draft, test_first=intent == "test_and_save")
+        return _tested(form, draft)
     except Invalid as error:
         return _drawer(forms.sent(form, request.form, error.errors), Shown(tested=False), status=422)
 
@@ -231,7 +238,7 @@ def _sent_test(form: DrawerForm, draft: Draft) -> Response:
         outcome = sending.send_test_email(draft, to=to, who=identity())
     except TooBusy:
         return _busy(form)
-    return _drawer(form, presenting.of_sending(outcome, to))
+    return _drawer(form, presenting.of_sending(outcome, to, drafts.receipt(draft) if outcome.ok else ""))
 
 
 def _saved(form: DrawerForm, draft: Draft, *, test_first: bool) -> Response:
@@ -245,20 +252,29 @@ def _saved(form: DrawerForm, draft: Draft, *, test_first: bool) -> Response:
         if not report.ok:
             return _drawer(presenting.with_report(form, report), presenting.of_test(report, "", saving=True))
     verified = test_first or drafts.has_passed(draft, request.form.get("receipt", ""))
+    failed = request.form.get("failed") == "1"
     with unit_of_work():
-        if draft.integration_id is None:
-            integration = service.create(
-                organization_id=who.organization_id, user_id=who.user_id, draft=draft, verified=verified
-            )
-        else:
-            integration = _get(draft.integration_id, lock=True)
-            service.update(integration=integration, draft=draft, verified=verified)
-    return _after_save(integration, presenting.saved_words(integration, report), is_new=draft.integration_id is None)
+        integration, renamed = _store(draft, verified=verified, failed=failed)
+    return _after_save(integration, presenting.saved_words(integration, report), leave=renamed)
 
 
-def _after_save(integration: Integration, body: str, *, is_new: bool) -> Response:
+def _store(draft: Draft, *, verified: bool, failed: bool) -> tuple[Integration, bool]:
+    """Store a draft; returns the integration, and whether it goes by another name than before."""
+    if draft.integration_id is None:
+        who = identity()
+        made = service.create(organization_id=who.organization_id, user_id=who.user_id, draft=draft, verified=verified)
+        return made, True
+    integration = _get(draft.integration_id, lock=True)
+    drafts.require_unchanged(draft, integration)
+    before = integration.name
+    service.update(integration=integration, draft=draft, verified=verified, failed=failed)
+    return integration, integration.name != before
+
+
+def _after_save(integration: Integration, body: str, *, leave: bool) -> Response:
+    """Close the drawer over the page that it belongs to; go to the integration's own where that one is out of date."""
     detail = url_for("overview.detail", integration_id=integration.id)
-    if is_new or not wants_fragment():
+    if leave or not wants_fragment():
         return go_to(detail, toast="Integration saved.", body=body)
     response = trigger(trigger(Response(status=204), "drawer-close"), CHANGED)
     return add_toast(response, "Integration saved.", body=body)

@@ -5,14 +5,17 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from portal import clock
 from portal.audit import trail
 from portal.database import db, new_id, wake_after_commit
 from portal.integrations import credentials
 from portal.integrations.drafts import Draft, Invalid
-from portal.integrations.models import CheckKind, Condition, Integration, Status
+from portal.integrations.models import NAME_INDEX, NAME_KEY_LENGTH, CheckKind, Condition, Integration, Status
 
+FAILURES_TO_ERROR = 2
+"""So many failed checks in a row are an outage."""
 WAKE = "health"
 """Topic that wakes the health checks."""
 
@@ -45,14 +48,14 @@ def create(*, organization_id: uuid.UUID, user_id: uuid.UUID | None, draft: Draf
     _apply(integration, draft, now)
     _refuse_same_name(integration)
     db.session.add(integration)
-    db.session.flush()
+    _flush(integration)
     credentials.store(integration, draft.secrets)
     _verdict(integration, verified=verified, now=now)
     _audit("integration.created", integration, after=_shown(integration))
     return integration
 
 
-def update(*, integration: Integration, draft: Draft, verified: bool) -> Integration:
+def update(*, integration: Integration, draft: Draft, verified: bool, failed: bool = False) -> Integration:
     """Store a draft over an integration; secrets it keeps stay as they are.
 
     Raises:
@@ -62,8 +65,9 @@ def update(*, integration: Integration, draft: Draft, verified: bool) -> Integra
     same_values = integration.config == draft.config and not draft.secrets and integration.sandbox == draft.sandbox
     _apply(integration, draft, now)
     _refuse_same_name(integration)
+    _flush(integration)
     credentials.store(integration, draft.secrets)
-    if verified or not same_values:
+    if verified or failed or not same_values:
         _verdict(integration, verified=verified, now=now)
     _changed(integration, before, draft)
     db.session.flush()
@@ -78,14 +82,10 @@ def set_enabled(*, integration: Integration, enabled: bool) -> None:
     integration.enabled, integration.updated_at = enabled, now
     if enabled:
         _due_now(integration, now)
-        unverified = integration.condition == Condition.UNVERIFIED
-        integration.status = Status.INACTIVE if unverified else Status.ACTIVE
+        integration.status = _status_before(integration)
     else:
         integration.status = Status.INACTIVE
         integration.next_check_at = integration.check_token = integration.next_check_run_id = None
-        integration.error_count, integration.failing_since = 0, None
-        if integration.condition != Condition.UNVERIFIED:
-            integration.condition = None
     _audit("integration.enabled" if enabled else "integration.disabled", integration)
     db.session.flush()
 
@@ -120,7 +120,7 @@ def delete(*, integration: Integration) -> None:
 
 
 def _apply(integration: Integration, draft: Draft, now: datetime) -> None:
-    integration.name, integration.name_key = draft.name, draft.name.casefold()
+    integration.name, integration.name_key = draft.name, draft.name.casefold()[:NAME_KEY_LENGTH]
     integration.config, integration.sandbox = draft.config, draft.sandbox
     integration.max_per_hour, integration.max_per_day = draft.max_per_hour, draft.max_per_day
     integration.updated_at = now
@@ -136,6 +136,13 @@ def _verdict(integration: Integration, *, verified: bool, now: datetime) -> None
     integration.status = Status.ACTIVE if usable else Status.INACTIVE
     if integration.enabled:
         _due_now(integration, now)
+
+
+def _status_before(integration: Integration) -> Status:
+    """Return what an integration was when it was switched off: an outage does not end by that."""
+    if integration.condition == Condition.UNVERIFIED:
+        return Status.INACTIVE
+    return Status.ERROR if integration.error_count >= FAILURES_TO_ERROR else Status.ACTIVE
 
 
 def _due_now(integration: Integration, now: datetime) -> None:
@@ -154,7 +161,22 @@ def _refuse_same_name(integration: Integration) -> None:
     )
     with db.session.no_autoflush:
         if db.session.scalar(twin):
-            raise Invalid({"name": f"There is already an integration named {integration.name}. Choose another name."})
+            raise _taken(integration)
+
+
+def _flush(integration: Integration) -> None:
+    """Write the row; where somebody else took the name since we looked, the unique index says so."""
+    taken = _taken(integration)
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        if NAME_INDEX in str(error.orig) or Integration.name_key.key in str(error.orig):
+            raise taken from None
+        raise
+
+
+def _taken(integration: Integration) -> Invalid:
+    return Invalid({"name": f"There is already an integration named {integration.name}. Choose another name."})
 
 
 def _shown(integration: Integration) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
+from portal.accounts import service as accounts
 from portal.audit import access as credential_access
 from portal.database import COUNT_LIMIT, reading, unit_of_work
 from portal.health import service as health
@@ -17,8 +18,9 @@ from portal.integrations.models import Integration
 from portal.integrations.queries import SORTS, STATUS_FILTERS, Filters
 from portal.providers import catalogue
 from portal.providers.base import Report
+from portal.security.redaction import strip_controls
 from portal.web.access import Role, Who, allow, identity
-from portal.web.filters import duration
+from portal.web.filters import duration, plural
 from portal.web.render import add_toast, came_from, fragment, go_to, page, trigger, wants_fragment
 
 blueprint = Blueprint("overview", __name__)
@@ -33,6 +35,7 @@ STATUS_CHOICES = [
     ("limited", "Limited"),
     ("disabled", "Disabled"),
 ]
+NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
 COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
 LOGS_ON_DETAIL = 10
 
@@ -88,9 +91,10 @@ def check_all() -> Response:
     """Ask for a check of every enabled integration; the dashboard shows how far it is."""
     with unit_of_work():
         run = health.check_all(organization_id=identity().organization_id, asked_by=identity().name)
+    said, tone = (f"Checking {plural(run.total, 'integration')}.", "info") if run.total else (NOTHING_TO_CHECK, "off")
     if not wants_fragment():
-        return go_to(url_for("overview.dashboard"), toast="Health check started." if run.total else "Nothing to check.")
-    return fragment("overview/dashboard.html", "update", **_board())
+        return go_to(url_for("overview.dashboard"), toast=said, tone=tone)
+    return add_toast(trigger(Response(status=204), "integrations-changed"), said, tone=tone)
 
 
 def _get(integration_id: uuid.UUID) -> Integration:
@@ -122,7 +126,7 @@ def _board() -> dict[str, Any]:
     """Return everything that the dashboard shows."""
     organization_id, args = identity().organization_id, request.args
     filters = Filters(
-        text=args.get("q", "").strip()[:100],
+        text=strip_controls(args.get("q", "")).strip()[:100],
         capability=args.get("capability", "") if _offered_capability(args.get("capability", "")) else "",
         status=args.get("status", "") if args.get("status") in STATUS_FILTERS else "",
     )
@@ -180,7 +184,7 @@ def _detail(integration: Integration) -> dict[str, Any]:
         "logs": logs.items,
         "more_logs": logs.next_cursor is not None,
         "failures": health.recent_failures(integration=integration),
-        "usage": presenting.usage_of(integration, identity().time_zone),
+        "usage": presenting.usage_of(integration, accounts.time_zone_of(organization_id)),
         "value": integration.health_check_interval_minutes,
         "error": None,
         "every": LIVELY if integration.check_token else CALM,

@@ -288,6 +288,11 @@
       if (!control) continue;
       control.value = value;
       if (control instanceof Element) mark(control, "");
+      // What was filled in may fill in more: a service its security, and that its port.
+      const first = control instanceof RadioNodeList ? [...control].find((each) => each.checked) : control;
+      if (first?.closest("[data-preset]") && first.closest("[data-preset]") !== holder) {
+        first.dispatchEvent(new Event("change", { bubbles: true }));
+      }
     }
   });
 
@@ -406,9 +411,15 @@
     else if (!shownInPlace.has(xhr) && !toasted(xhr)) showToast(problem(xhr));
   }
 
+  /** A region waits with its refresh while nobody looks, while an answer is on its way, and while somebody types in it. */
+  function mayRefresh(region) {
+    const typed = all("input:not([role=switch]), select, textarea", region).some((control) => changed.has(control));
+    return !(document.hidden || typed || find("form[data-sent]") || find("[aria-invalid=true]", region));
+  }
+
   on("htmx:beforeRequest", (event) => {
     const { elt, xhr, target, requestConfig } = event.detail;
-    if (elt.matches("[data-live]") && document.hidden) return event.preventDefault();
+    if (elt.matches("[data-live]") && !mayRefresh(elt)) return event.preventDefault();
     const button = requestConfig.triggeringEvent?.submitter ?? elt;
     if (target?.id === "drawer-host" && !currentDrawer()) rememberOpener(button);
     requests.set(xhr, button);

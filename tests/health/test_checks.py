@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import update
 
 from portal import clock
 from portal.audit import access
@@ -15,7 +16,7 @@ from portal.health import checks, service
 from portal.health.models import HealthCheckRun
 from portal.integrations import calls
 from portal.integrations import service as integrations
-from portal.integrations.models import CheckKind, Condition, Integration, Status
+from portal.integrations.models import CheckKind, Condition, Integration, IntegrationSecret, Status
 from portal.providers.base import Outcome
 from tests.support.integrations import (
     CANARY,
@@ -48,7 +49,7 @@ def test_a_passed_check_resolves_and_is_logged_with_its_steps(app: Flask, team: 
         "failing_since": long_ago,
         "error_message": "No answer.",
     }
-    integration = make_integration(app, team.owner, error_message="No answer.", **broken, **due(CheckKind.AUTO))
+    integration = make_integration(app, team.owner, **broken, **due(CheckKind.AUTO))
     check_due(app)
     after = load(app, integration)
     assert (after.status, after.condition, after.error_count) == (Status.ACTIVE, None, 0)
@@ -238,3 +239,16 @@ def test_two_people_press_check_all_at_once_and_one_run_starts(app: Flask, team:
     for each in threads:
         each.join()
     assert len({each.id for each in found}) == 1
+
+
+def test_a_secret_that_cannot_be_opened_is_said_in_words_and_blocks_nothing(app: Flask, team: Team, mail: Mail) -> None:
+    integration = make_integration(app, team.owner)
+    with app.app_context(), unit_of_work() as session:
+        session.execute(update(IntegrationSecret).values(sealed=b"\x01" + bytes(60)))
+    run = start_run(app, team)
+    check_due(app)
+    assert progress(app, run).remaining == 0
+    after = load(app, integration)
+    assert (after.error_title, after.check_token) == ("stored secret unreadable", None)
+    assert "Enter it again" in (after.error_hint or "")
+    assert mail.probed == []

@@ -9,6 +9,7 @@ import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -103,9 +104,18 @@ def test_a_person_takes_a_check_over_that_is_under_way(app: Flask, team: Team, m
     (scheduled,) = claim(app)
     with app.app_context():
         mine = checks.claim_one(integration, kind=CheckKind.MANUAL, asked_by="Dana")
+        assert mine is not None
         assert checks.run(mine) is not None
         assert checks.run(scheduled) is None
     assert [each.check_type for each in logs(app)] == ["manual"]
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"deleted_at": clock.now()}])
+def test_what_is_off_or_gone_cannot_be_claimed_by_a_person(app: Flask, team: Team, change: dict[str, Any]) -> None:
+    integration = make_integration(app, team.owner, **change)
+    with app.app_context():
+        assert checks.claim_one(integration, kind=CheckKind.MANUAL, asked_by="Dana") is None
+    assert load(app, integration).next_check_at is None
 
 
 HANGING_CHECK = """

@@ -69,7 +69,7 @@ FIELDS: Final = (
         maximum=65535,
         placeholder="587",
         example="587",
-        help="Empty: the usual port of the chosen security.",
+        help="Follows the chosen security; change it if your server differs.",
         group=_GROUP,
         binds_secrets=True,
     ),
