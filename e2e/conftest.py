@@ -1,7 +1,7 @@
-"""Fixtures of the browser tests: each worker serves a portal and a sandbox of its own, each test has its organization."""
+"""Fixtures of the browser tests: a portal and a sandbox for each worker, an organization for each test."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ expect.set_options(timeout=10_000)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note on the test itself that it failed, for the picture that is taken when its window closes."""
     report = yield
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed

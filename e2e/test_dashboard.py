@@ -117,7 +117,8 @@ def test_a_slow_test_shows_its_result_although_the_list_refreshes(
     visitor.button("Test Email relay").click()
     wait_until(lambda: seeds.row(relay).check_token, "the check to begin")
     a_quarter_of_a_minute_goes_by(visitor.page)
-    visitor.page.wait_for_load_state("networkidle")
+    for _ in range(2):  # whatever the page asked for before these has come by then
+        visitor.page.evaluate("() => fetch('/login').then((answer) => answer.text())")
     mail.fault("smtp", mode="none")
     expect(visitor.line("Email relay")).to_contain_text(re.compile(r"Passed, [\d.]+ m?s"))
     visitor.said("Email relay: check passed in")
@@ -140,7 +141,7 @@ def test_admin_int_008b_manual_health_check(visitor: Visitor, seeds: Seeder, pla
     visitor.go(f"/admin/integrations/{relay}")
     visitor.button("Run health check").click()
     visitor.said("Email relay: server has a temporary fault.")
-    expect(visitor.page.locator(".alert")).to_contain_text(["4.3.0", "Internal", "server", "error"][0])
+    expect(visitor.page.locator(".alert")).to_contain_text("4.3.0")
     expect(visitor.page.get_by_role("table", name="Recent errors").locator("tbody tr")).to_have_count(1)
     assert [log.status for log in seeds.logs(relay)] == ["success", "failure"]
     visitor.look()
@@ -244,7 +245,7 @@ def test_the_dashboard_works_by_keyboard_alone(visitor: Visitor, seeds: Seeder, 
     expect(visitor.page.get_by_role("link", name="Skip to content")).to_be_focused()
     keyboard.press("Enter")
     expect(visitor.page.locator("#main")).to_be_focused()
-    stops = []
+    stops: list[str] = []
     while not stops or "switch" not in stops[-1]:
         keyboard.press("Tab")
         stops.append(visitor.page.evaluate(

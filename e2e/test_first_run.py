@@ -88,7 +88,8 @@ def test_from_the_printed_link_to_a_watched_mail_server(open_window: Open, mail:
             stranger.look()
         assert answers.searched > 60
         assert answers.leaks == []
-        visitor.page.goto("about:blank")
+        for window in (visitor, stranger):
+            window.page.goto("about:blank")
         seeds.close()
         held_to_account(portal)
     finally:

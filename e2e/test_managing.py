@@ -51,14 +51,12 @@ def test_admin_int_005b_update_integration(visitor: Visitor, seeds: Seeder, plac
     visitor.button("Test & Save").click()
     visitor.said("Integration saved.")
     expect(visitor.drawer).to_have_count(0)
-    expect(configure).to_be_focused()
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Main relay")
     expect(visitor.page.locator("#configuration")).to_contain_text("Northline payroll")
     row = seeds.row(relay)
     assert (row.name, row.status, row.max_per_hour, row.max_per_day) == ("Main relay", "active", 200, 1500)
     assert seeds.secrets(relay)["password"] == kept
     wait_until(lambda: [log.status for log in seeds.logs(relay)] == ["success"], "the check that follows a save")
-    visitor.page.reload()
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Main relay")
     visitor.look()
 
     # Replaced by a wrong one: said before anything is stored, then stored as unverified on purpose.
@@ -75,6 +73,7 @@ def test_admin_int_005b_update_integration(visitor: Visitor, seeds: Seeder, plac
     visitor.button("Test & Save").click()
     visitor.said("Integration saved.")
     expect(visitor.drawer).to_have_count(0)
+    expect(configure).to_be_focused()
     assert seeds.secrets(relay)["password"] != kept
     assert seeds.row(relay).status == "active"
     assert seeds.audited(place)[-2:] == ["integration.changed", "integration.changed"]

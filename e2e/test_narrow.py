@@ -1,4 +1,4 @@
-"""A phone: everything is reached, nothing scrolls sideways. (Every state that a test looks at is held to that, too.)"""
+"""A phone: everything is reached, nothing scrolls sideways. Visitor.look holds every other state to that, too."""
 
 import re
 

@@ -33,7 +33,7 @@ def test_faults_of_a_page_are_found(open_window: Open) -> None:
     found = accessibility.faults(visitor.page)
     assert any("image-alt" in each for each in found)
     assert any("the page is" in each for each in found)
-    visitor.problems.clear()
+    visitor.forgive()
 
 
 def test_what_a_page_complains_about_is_noted(open_window: Open) -> None:
@@ -50,4 +50,4 @@ def test_what_a_page_complains_about_is_noted(open_window: Open) -> None:
     noted = "\n".join(visitor.problems)
     for expected in ("said so", "style-src", "thrown", "404 for GET", "connect-src"):
         assert expected in noted
-    visitor.problems.clear()
+    visitor.forgive()

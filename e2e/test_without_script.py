@@ -102,4 +102,4 @@ def test_filtering_the_logs_and_checking_all(plain: Visitor, seeds: Seeder, plac
 
     plain.go("/admin/integrations")
     plain.button("Health check all").click()
-    expect(plain.page.locator(".toast")).to_contain_text("Health check started.")
+    expect(plain.page.locator(".toast")).to_contain_text("Checking 1 integration.")

@@ -82,7 +82,7 @@ class Scheduler:
                 log.debug("job %s is not scheduled any more", name)
 
     def _run(self, job: Job) -> None:
-        """Run one look. A wake-up during it lets a second one wait, for the first may have missed what was committed."""
+        """Run one look. A wake-up during it lets a second one wait: the first may have missed a commit."""
         with self._turns[job.name], self._app.app_context():
             try:
                 job.run()

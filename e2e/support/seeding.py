@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flask_sqlalchemy.session import Session
 from sqlalchemy import func, select, update
@@ -36,6 +36,7 @@ PASSWORD = "brindle-lantern-77-orchard"
 """Of every member that is made here."""
 LATER = timedelta(days=1)
 Writing = scoped_session[Session]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,9 @@ class Seeder:
         """Run health checks right here, as the scheduler would."""
         with self.app.app_context():
             for _ in range(times):
-                checks.run(checks.claim_one(integration_id, kind=CheckKind.SCHEDULED, asked_by=""))
+                claim = checks.claim_one(integration_id, kind=CheckKind.SCHEDULED, asked_by="")
+                assert claim, "a disabled integration is not checked"
+                checks.run(claim)
         self._set(Integration, Integration.id == integration_id, next_check_at=datetime.now(UTC) + LATER)
 
     def check_is_due(self, integration_id: uuid.UUID) -> None:
@@ -222,7 +225,7 @@ class Seeder:
         query = select(func.count()).select_from(Integration).where(Integration.check_token.is_not(None))
         return self._read(lambda session: session.scalar(query) or 0)
 
-    def _read(self, look: Callable[[Writing], Any]) -> Any:
+    def _read(self, look: Callable[[Writing], T]) -> T:
         with self.app.app_context(), reading() as session:
             found = look(session)
             session.expunge_all()

@@ -62,11 +62,12 @@ def claim_due(limit: int) -> list[Claim]:
         .order_by(Integration.next_check_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("due")  # a plain subquery may be run again for each row, and would claim more than the limit
     )
     with unit_of_work() as session:
         rows = session.execute(
             update(Integration)
-            .where(Integration.id.in_(due))
+            .where(Integration.id.in_(select(due.c.id)))
             .values(check_token=token, next_check_at=now + LEASE)
             .returning(Integration.id, Integration.next_check_kind, Integration.next_check_run_id),
             execution_options={"synchronize_session": False},

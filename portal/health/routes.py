@@ -25,7 +25,7 @@ WINDOWS = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", 
            "30d": ("Last 30 days", timedelta(days=30))}  # fmt: skip
 KINDS = [("", "Any kind"), *((each, each.capitalize()) for each in CheckKind)]
 STATUSES = [("", "Any status"), *((each, each.capitalize()) for each in LogStatus)]
-TIMES = [("", "Any time"), *((key, label) for key, (label, _) in WINDOWS.items()), ("between", "Between two dates")]
+TIMES = [("", "Any time"), *((key, label) for key, (label, _) in WINDOWS.items())]
 
 
 @blueprint.get("/health-logs")
@@ -83,11 +83,10 @@ def _chosen() -> dict[str, str]:
 
 
 def _filters(chosen: dict[str, str], integration: Integration | None) -> LogFilters:
-    since = until = None
-    if chosen["time"] in WINDOWS:
-        since = clock.now() - WINDOWS[chosen["time"]][1]
-    elif chosen["time"] == "between":
-        since, until = _midnight(chosen["since"], 0), _midnight(chosen["until"], 1)
+    since, until = _midnight(chosen["since"], 0), _midnight(chosen["until"], 1)
+    if chosen["time"]:
+        start = clock.now() - WINDOWS[chosen["time"]][1]
+        since = max(since, start) if since else start
     return LogFilters(
         integration_id=integration.id if integration else None,
         check_type=chosen["kind"],

@@ -411,15 +411,16 @@
     else if (!shownInPlace.has(xhr) && !toasted(xhr)) showToast(problem(xhr));
   }
 
-  /** A region waits with its refresh while nobody looks, while an answer is on its way, and while somebody types in it. */
-  function mayRefresh(region) {
+  /** A region waits while nobody looks; with a poll also while an answer is on its way, and while somebody types in it. */
+  function mayRefresh(region, asked) {
+    if (document.hidden || asked) return !document.hidden;
     const typed = all("input:not([role=switch]), select, textarea", region).some((control) => changed.has(control));
-    return !(document.hidden || typed || find("form[data-sent]") || find("[aria-invalid=true]", region));
+    return !(typed || find("form[data-sent]") || find("[aria-invalid=true]", region));
   }
 
   on("htmx:beforeRequest", (event) => {
     const { elt, xhr, target, requestConfig } = event.detail;
-    if (elt.matches("[data-live]") && !mayRefresh(elt)) return event.preventDefault();
+    if (elt.matches("[data-live]") && !mayRefresh(elt, requestConfig.triggeringEvent)) return event.preventDefault();
     const button = requestConfig.triggeringEvent?.submitter ?? elt;
     if (target?.id === "drawer-host" && !currentDrawer()) rememberOpener(button);
     requests.set(xhr, button);
