@@ -42,6 +42,7 @@ def test_long_names_and_long_errors_fit(phone: Visitor, seeds: Seeder, place: Pl
     host = "smtp." + "a" * 60 + ".northline.example"
     relay = seeds.integration(place, LONG[:100], host=host, password=WRONG)
     seeds.check(relay, times=2)
+    seeds.integration(place, "Unbroken" * 12)
     for address in ("", f"/{relay}", f"/{relay}/logs", f"/{relay}/edit", "/new"):
         phone.go(f"/admin/integrations{address}")
         assert phone.sideways() == [], address
@@ -50,6 +51,17 @@ def test_long_names_and_long_errors_fit(phone: Visitor, seeds: Seeder, place: Pl
     phone.look()
     phone.go(f"/admin/integrations/{relay}")
     phone.look()
+
+
+def test_long_names_fit_a_wide_window_too(visitor: Visitor, seeds: Seeder, place: Place) -> None:
+    relay = seeds.integration(place, "Unbroken" * 12, password=WRONG)
+    seeds.check(relay, times=2)
+    for address in ("", f"/{relay}", f"/{relay}/logs"):
+        visitor.go(f"/admin/integrations{address}")
+        visitor.look()
+    for address in ("/admin/health-logs", "/admin/audit", "/admin/credential-access"):
+        visitor.go(address)
+        visitor.look()
 
 
 def test_an_integration_is_added_with_thumbs(phone: Visitor, seeds: Seeder, place: Place) -> None:

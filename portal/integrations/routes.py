@@ -180,8 +180,14 @@ def _drawer(form: DrawerForm, shown: Shown | None = None, *, status: int = 200) 
         usage=presenting.usage(form, accounts.time_zone_of(identity().organization_id)),
         test_to=request.form.get("test_to", identity().email),
         can_sandbox=sandbox_is_there(),
+        alone=_stands_alone(),
         ask_access=bool(form.stored) and not is_recent(identity()),
     )
+
+
+def _stands_alone() -> bool:
+    """Return whether the drawer was opened by its address, so that no list or detail page lies below it."""
+    return not wants_fragment() or request.form.get("alone") == "1"
 
 
 def _submitted(form: DrawerForm, integration: Integration | None) -> Response:
@@ -274,7 +280,7 @@ def _store(draft: Draft, *, verified: bool, failed: bool) -> tuple[Integration, 
 def _after_save(integration: Integration, body: str, *, leave: bool) -> Response:
     """Close the drawer over the page that it belongs to; go to the integration's own where that one is out of date."""
     detail = url_for("overview.detail", integration_id=integration.id)
-    if leave or not wants_fragment():
+    if leave or _stands_alone():
         return go_to(detail, toast="Integration saved.", body=body)
     response = trigger(trigger(Response(status=204), "drawer-close"), CHANGED)
     return add_toast(response, "Integration saved.", body=body)

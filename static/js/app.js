@@ -101,13 +101,12 @@
     if (ask && drawer.dirty) return void find("#leave-dialog").showModal();
     const url = find("a[data-close]", currentDrawer())?.href;
     const { pushed, opener } = drawer;
-    const alone = !opener && !find("main h1");
+    const alone = !pushed && !opener?.isConnected; // opened by its address: what it belongs to is not below it
     removeDrawer();
     if (pushed) {
       drawer.returning = true;
       history.back();
-    } else if (alone) location.assign(url);
-    else if (!opener && url) history.replaceState({ htmx: true }, "", url);
+    } else if (alone && url) location.assign(url);
   }
 
   // Before htmx sees it: going back from an open drawer closes it, and loads nothing.
@@ -447,6 +446,15 @@
     Object.assign(kept, { holder: holder.id, index: all(FOCUSABLE, holder).indexOf(active) });
   }
 
+  /** A control that stayed in place while the form around it was replaced: tie it to what is said about it now. */
+  function markPreserved(control) {
+    const said = ["hint", "error"].map((part) => document.getElementById(`${control.id}-${part}`)).filter(Boolean);
+    control.setAttribute("aria-describedby", said.map((each) => each.id).join(" "));
+    if (!said.length) control.removeAttribute("aria-describedby");
+    if (said.some((each) => each.matches(".error"))) control.setAttribute("aria-invalid", "true");
+    else control.removeAttribute("aria-invalid");
+  }
+
   function putBack() {
     kept.open.splice(0).forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
     const places = all(FOCUSABLE, document.getElementById(kept.holder) ?? document.createElement("i"));
@@ -477,6 +485,7 @@
   });
   on("htmx:afterSettle", () => {
     putBack();
+    all("[hx-preserve]").forEach(markPreserved);
     if (drawer.key && document.activeElement === document.body && !currentDrawer()) returnFocus();
   });
   on("htmx:pushedIntoHistory", ({ detail: { path } }) => {
