@@ -15,7 +15,7 @@ from portal.health.service import Disabled, LogFilters
 from portal.integrations import credentials, presenting, queries
 from portal.integrations.calls import TooBusy
 from portal.integrations.models import Integration
-from portal.integrations.queries import SORTS, STATUS_FILTERS, Filters
+from portal.integrations.queries import PAGE, SORTS, STATUS_FILTERS, Filters
 from portal.providers import catalogue
 from portal.providers.base import Report
 from portal.security.redaction import strip_controls
@@ -38,6 +38,8 @@ STATUS_CHOICES = [
 NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
 COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
 LOGS_ON_DETAIL = 10
+MOST_SHOWN = 200
+"""Rows that the list may grow to; it is fetched anew as a whole while the page is open."""
 
 
 @blueprint.get("/")
@@ -51,8 +53,8 @@ def home() -> Response:
 @allow(Who.ADMIN)
 def dashboard() -> Response:
     """Show figures, critical alerts and all integrations."""
-    blocks = {"board": "update", "more-integrations": "rows"}
-    return page("overview/dashboard.html", block=blocks.get(request.headers.get("HX-Target", ""), "main"), **_board())
+    block = "update" if request.headers.get("HX-Target") == "board" else "main"
+    return page("overview/dashboard.html", block=block, **_board())
 
 
 @blueprint.get("/admin/integrations/<uuid:integration_id>")
@@ -131,22 +133,24 @@ def _board() -> dict[str, Any]:
         status=args.get("status", "") if args.get("status") in STATUS_FILTERS else "",
     )
     sort = args.get("sort", "name") if args.get("sort", "name") in SORTS else "name"
+    shown = _shown(args.get("shown", ""))
     try:
         found = queries.search(
-            organization_id=organization_id, filters=filters, sort=sort, cursor=args.get("cursor", "")
+            organization_id=organization_id, filters=filters, sort=sort, cursor=args.get("cursor", ""), limit=shown
         )
     except ValueError:
         abort(404)
     progress = health.shown_progress(organization_id=organization_id)
     total = queries.count(organization_id=organization_id, filters=filters)
     chosen = {"q": filters.text, "capability": filters.capability, "status": filters.status, "sort": sort}
+    place = {"cursor": args.get("cursor", ""), "shown": shown if shown > PAGE else ""}
     return _summary() | {
         "integrations": found.items,
         "total": "10,000+" if total > COUNT_LIMIT else f"{total:,}",
-        "next_url": _address(chosen | {"cursor": found.next_cursor}) if found.next_cursor else None,
+        "more": _more(chosen, place, shown, found.next_cursor),
         "filters_on": bool(filters),
         "chosen": chosen,
-        "here": _address(chosen),
+        "here": _address(chosen | place),
         "columns": [(name, label, _address(chosen | {"sort": name})) for name, label in COLUMNS.items()],
         "capabilities": presenting.capability_choices(),
         "statuses": STATUS_CHOICES,
@@ -154,6 +158,20 @@ def _board() -> dict[str, Any]:
         "quick": None,
         "every": LIVELY if _is_busy(found.items, progress) else CALM,
     }
+
+
+def _shown(text: str) -> int:
+    """Return how many rows a page shows: it grows by "Load more" up to a limit, after which there is a next page."""
+    return min(max(int(text), PAGE), MOST_SHOWN) if text.isascii() and text.isdigit() and len(text) < 4 else PAGE
+
+
+def _more(chosen: dict[str, Any], place: dict[str, Any], shown: int, cursor: str | None) -> dict[str, str] | None:
+    """Return where there is more to see: in this list while it may grow, then on a page of its own."""
+    if cursor is None:
+        return None
+    if shown < MOST_SHOWN:
+        return {"label": "Load more", "url": _address(chosen | place | {"shown": shown + PAGE})}
+    return {"label": "Next page", "url": _address(chosen | {"cursor": cursor})}
 
 
 def _offered_capability(value: str) -> bool:

@@ -4,16 +4,19 @@ import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 import time_machine
 from flask import Flask
+from markupsafe import escape
 from werkzeug.test import TestResponse
 
 from portal.database import new_id
 from portal.integrations.models import Condition
 from portal.web.access import Role
-from tests.support.integrations import CANARY, Mail, failing, make_integration, unverified
+from tests.support.integrations import CANARY, failing, make_integration, unverified
 from tests.support.people import Browser, Team, make_team, plain, words
 
 SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
@@ -30,8 +33,8 @@ def time() -> Iterator[time_machine.Traveller]:
 def figures(answer: TestResponse) -> dict[str, str]:
     """Return the cards by their label."""
     found = re.findall(r'<a class="stat"[^>]*>(.*?)</a>', answer.text, re.DOTALL)
-    cards = [plain(each).split(" ", 1) for each in found]
-    return {label: rest for label, rest in cards}
+    cards = (plain(each).partition(" ") for each in found)
+    return {label: rest for label, _, rest in cards}
 
 
 def rows(answer: TestResponse) -> list[str]:
@@ -43,7 +46,7 @@ def rows(answer: TestResponse) -> list[str]:
 
 def seed(app: Flask, team: Team) -> dict[str, uuid.UUID]:
     """Make one integration of each kind."""
-    kinds: dict[str, dict[str, object]] = {
+    kinds: dict[str, dict[str, Any]] = {
         "Active": {"last_sync": NOW - timedelta(minutes=4), "last_sync_ok": True},
         "Broken": failing(failing_since=NOW - timedelta(hours=3)),
         "Off": {"enabled": False, "status": "inactive"},
@@ -66,19 +69,10 @@ def test_the_list_says_how_each_is_and_when_it_last_worked(app: Flask, team: Tea
     seed(app, team)
     answer = admin.get(PAGE)
     assert rows(answer) == ["Active", "Broken", "Limited", "Mailgun one", "New", "Off"]
-    by_name = {
-        rows_of.split(" ")[0]: rows_of
-        for rows_of in map(plain, re.findall(r"<tr id=\"row-.*?</tr>", answer.text, re.DOTALL))
-    }
-    said = {
-        "Active": "4 min ago",
-        "Broken": "Re-authenticate",
-        "Limited": "Limited",
-        "New": "Unverified",
-        "Off": "Disabled",
-    }
-    for name, expected in said.items():
-        assert expected in str(by_name), (name, by_name)
+    lines = [plain(each) for each in re.findall(r'<tr id="row-.*?</tr>', answer.text, re.DOTALL)]
+    expected = ("4 min ago", "Re-authenticate", "Limited", "SMTP, Mailgun Active", "Unverified", "Disabled")
+    for line, said in zip(lines, expected, strict=True):
+        assert said in line
     assert "SMTP, Mailgun" in words(answer)
     assert "6 of 6 integrations" in words(answer)
 
@@ -87,8 +81,9 @@ def test_critical_alerts_say_what_is_wrong_since_when_and_what_it_means(app: Fla
     ids = seed(app, team)
     answer = admin.get(PAGE)
     text = words(answer)
-    for said in ("Critical alerts", "Broken (SMTP): login failed", "Impact: emails not sending.",
-                 "The server refused the login. Check the password.", "3 hours ago", "2 failed checks in a row", "535"):  # fmt: skip
+    expected = ("Critical alerts", "Broken (SMTP): login failed", "Impact: emails not sending.", "3 hours ago", "535",
+                "The server refused the login. Check the password.", "2 failed checks in a row")  # fmt: skip
+    for said in expected:
         assert said in text, said
     broken = ids["Broken"]
     for address in (f"{PAGE}/{broken}/logs", f"{PAGE}/{broken}/check", f"{PAGE}/{broken}/test"):
@@ -186,25 +181,41 @@ NAMES = [
 ]
 
 
+class Markup(HTMLParser):
+    """Collects what a browser would make of a page: elements with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep it."""
+        self.elements.append((tag, dict(attrs)))
+
+
 @SQLITE
+@pytest.mark.usefixtures("mail")
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_names_are_only_text_everywhere(app: Flask, team: Team, admin: Browser, mail: Mail, name: str) -> None:
+def test_hostile_names_are_only_text_everywhere(app: Flask, team: Team, admin: Browser, name: str) -> None:
     error = {"error_title": name, "error_message": name, "error_hint": name, "error_code": name}
     integration = make_integration(app, team.admin, name, **failing(**error), sandbox=True)
     one = f"{PAGE}/{integration}"
+    shown = [admin.get(PAGE), admin.get(one)]
     admin.post(f"{one}/check")
-    answers = [admin.get(path) for path in (PAGE, one, f"{one}/edit", f"{one}/logs", "/admin/health-logs", "/admin/audit",
-                                            "/admin/credential-access", f"{PAGE}?q={name[:20]}")]  # fmt: skip
+    lists = (f"{one}/logs", "/admin/health-logs", "/admin/audit", "/admin/credential-access", f"{PAGE}?q={name[:20]}")
+    answers = [*shown, admin.get(f"{one}/edit"), *map(admin.get, lists)]
     answers += [admin.get(PAGE, target="board"), admin.get(one, target="detail")]
     answers.append(admin.post(f"{one}/check", target=f"row-{integration}"))
     for answer in answers:
         assert answer.status_code == 200
-        assert "<script>alert" not in answer.text
-        assert "<img src=x" not in answer.text
-        assert not re.search(r"<[^>]*\sonmouseover=", answer.text)
+        for tag, attributes in Markup(answer.text).elements:
+            assert tag != "img"
+            assert tag != "script" or "src" in attributes
+            assert not [each for each in attributes if each.startswith("on")]
         assert "49" not in words(answer) or "{{" not in name
-        assert name in words(answer) or "<" in name or "credential" in answer.request.path
-    assert "HX-Trigger" not in answers[0].headers
+    for answer in shown:
+        assert str(escape(name)) in answer.text
 
 
 @SQLITE
@@ -213,7 +224,7 @@ def test_agents_and_the_not_yet_enrolled_do_not_get_here(app: Flask, team: Team)
     assert (agent.status_code, team.agent.role) == (403, Role.AGENT)
     assert "Ask one of them for access." in words(agent)
     newcomer = Browser(app, team.newcomer).get(PAGE)
-    assert (newcomer.status_code, newcomer.headers["Location"]) == (303, "/profile/two-factor/required")
+    assert (newcomer.status_code, newcomer.headers["Location"]) == (303, f"/profile/two-factor/required?next={PAGE}")
 
 
 @SQLITE
@@ -224,7 +235,7 @@ def test_the_start_page_depends_on_the_role(app: Flask, team: Team, role: str, s
 
 @SQLITE
 def test_the_page_looks_more_often_while_something_happens(app: Flask, team: Team, admin: Browser) -> None:
-    checked = {"last_health_check": NOW}
+    checked: dict[str, Any] = {"last_health_check": NOW}
     make_integration(app, team.admin, "Calm", **checked)
     assert "every 15s" in admin.get(PAGE).text
     make_integration(app, team.admin, "Busy", check_token=new_id(), **checked)

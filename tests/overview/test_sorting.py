@@ -13,6 +13,7 @@ from portal.database import reading, unit_of_work
 from portal.integrations import queries
 from portal.integrations.models import Condition, Integration, Status
 from portal.integrations.queries import LONG_AGO, SORTS, Filters
+from portal.overview import routes
 from tests.support.integrations import add_integration, make_integration
 from tests.support.people import Browser, Team, make_team
 
@@ -93,22 +94,33 @@ def test_filters_narrow_every_page(app: Flask, team: Team, sort: str) -> None:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_the_page_leads_through_the_list_in_the_chosen_order(app: Flask, team: Team, admin: Browser, sort: str) -> None:
+def test_the_page_leads_through_the_list_in_the_chosen_order(
+    app: Flask, team: Team, admin: Browser, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
     with app.app_context(), unit_of_work():
         source = random.Random(9)  # noqa: S311 - the same rows at each run
         for number in range(60):
             add_integration(team.admin, f"Relay {number:02}", **(columns(source) | {"provider": "smtp"}))
     expected = [str(each.id) for each in pages(app, team, sort, 1000)]
-    found: list[str] = []
-    path, target = f"/admin/integrations?sort={sort}", ""
+    grown = follow(admin, f"/admin/integrations?sort={sort}")
+    assert [len(each) for each in grown] == [25, 50, 60]
+    assert grown[-1] == expected
+    monkeypatch.setattr(routes, "MOST_SHOWN", 25)
+    turned = follow(admin, f"/admin/integrations?sort={sort}")
+    assert [row for each in turned for row in each] == expected
+    assert len(turned) == 3
+
+
+def follow(admin: Browser, path: str) -> list[list[str]]:
+    """Press "Load more" or "Next page" to the end; returns the rows that each page shows."""
+    shown: list[list[str]] = []
     while path:
-        answer = admin.get(path, target=target)
+        answer = admin.get(path, target="board")
         assert answer.status_code == 200
-        found += re.findall(r'<tr id="row-([0-9a-f-]+)"', answer.text)
-        following = re.search(r'href="([^"]*cursor=[^"]*)"', answer.text)
-        path, target = (following[1].replace("&amp;", "&") if following else ""), "more-integrations"
-    assert found == expected
-    assert len(found) == 60
+        shown.append(re.findall(r'<tr id="row-([0-9a-f-]+)"', answer.text))
+        following = re.search(r'id="more" href="([^"]*)"', answer.text)
+        path = following[1].replace("&amp;", "&") if following else ""
+    return shown
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
