@@ -25,14 +25,20 @@ class JsonFormatter(logging.Formatter):
 
 
 class LineFormatter(logging.Formatter):
-    """Writes each record as text; line breaks in the message are escaped."""
+    """Writes each record as text. What cannot be printed is escaped, so nobody can forge a line or steer a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as a line, followed by its traceback where there is one."""
-        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
-        line = f"{clock.now():%Y-%m-%d %H:%M:%S} {record.levelname.lower()} {record.name}: {message}"
-        trace = _trace(self, record)
-        return f"{line}\n{trace}" if trace else line
+        """Return the record as a line, followed by its traceback, indented, where there is one."""
+        head = f"{clock.now():%Y-%m-%d %H:%M:%S} {record.levelname.lower()} {record.name}: "
+        lines = [head + _printable(record.getMessage())]
+        lines += [f"  {_printable(line)}" for line in _trace(self, record).split("\n") if line]
+        return "\n".join(lines)
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:

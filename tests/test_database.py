@@ -65,9 +65,14 @@ def in_threads(work: Callable[[int], object], count: int = THREADS) -> list[obje
         return [each.result(timeout=60) for each in [pool.submit(start, number) for number in range(count)]]
 
 
+def add_often(app: Flask) -> None:
+    for _ in range(TIMES):
+        add_one(app)
+
+
 def test_no_update_is_lost_and_nobody_finds_the_database_locked(app: Flask) -> None:
     put(app)
-    in_threads(lambda _: [add_one(app) for _ in range(TIMES)])
+    in_threads(lambda _: add_often(app))
     assert counted(app) == THREADS * TIMES
 
 
