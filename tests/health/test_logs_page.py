@@ -285,3 +285,20 @@ def test_counting_stops_early_so_that_long_lists_open_fast(
     monkeypatch.setattr("portal.health.routes.COUNT_LIMIT", 10)
     add(app, team, relay, *({"response_time_ms": mark} for mark in range(12)))
     assert "10,000+ checks" in words(admin.get(PAGE))
+
+
+@SQLITE
+def test_logs_of_a_deleted_integration_keep_its_name(app: Flask, team: Team, admin: Browser) -> None:
+    gone = make_integration(app, team.owner, "Closed branch", deleted_at=NOW, enabled=False)
+    add(app, team, gone, {"response_time_ms": 1})
+    assert "Closed branch (deleted)" in words(admin.get(PAGE))
+
+
+@SQLITE
+def test_what_a_server_said_is_shown_as_text(app: Flask, team: Team, admin: Browser) -> None:
+    hostile = "<script>alert(1)</script>"
+    relay = make_integration(app, team.owner)
+    add(app, team, relay, {"status": "failure", "error_message": hostile, "error_code": hostile})
+    answer = admin.get(PAGE, query_string={"q": hostile})
+    assert hostile not in answer.text
+    assert answer.text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3

@@ -1,5 +1,6 @@
 """The configure drawer: a page of its own and a fragment, tests before it saves, and says which field is wrong."""
 
+import io
 import json
 import re
 import threading
@@ -153,13 +154,18 @@ def test_over_htmx_a_new_one_leads_to_its_page_and_a_changed_one_closes_the_draw
     answer = admin.post(NEW, posted(), target="drawer-host")
     [stored] = all_integrations(app)
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, f"/admin/integrations/{stored.id}")
-    changed = posted(name="Other relay", password="", password__action="keep")
-    answer = admin.post(f"/admin/integrations/{stored.id}/edit", changed, target="drawer-host")
+    kept = {"password": "", "password__action": "keep"}
+    answer = admin.post(
+        f"/admin/integrations/{stored.id}/edit", posted(from_name="Careers", **kept), target="drawer-host"
+    )
     assert (answer.status_code, answer.text) == (204, "")
     fired = json.loads(answer.headers["HX-Trigger"])
     assert fired.keys() == {"drawer-close", "integrations-changed", "toast"}
     assert fired["toast"]["title"] == "Integration saved."
-    assert load(app, stored.id).name == "Other relay"
+    assert load(app, stored.id).config["from_name"] == "Careers"
+    renamed = posted(name="Other relay", from_name="Careers", **kept)
+    answer = admin.post(f"/admin/integrations/{stored.id}/edit", renamed, target="drawer-host")
+    assert answer.headers["HX-Redirect"] == f"/admin/integrations/{stored.id}", "the page below still says the old name"
 
 
 BAD = {
@@ -223,6 +229,40 @@ def test_bad_input_is_refused_with_its_field_named_and_nothing_lost(
         assert CANARY not in answer.text
     assert all_integrations(app) == []
     assert (mail.tested, mail.sent, trail(app, "integration.created")) == ([], [], [])
+
+
+@SQLITE
+@pytest.mark.parametrize("field", ["name", "host", "port", "password", "from_email", "max_per_hour"])
+def test_a_file_in_the_place_of_a_text_is_no_text(
+    app: Flask, team: Team, admin: Browser, mail: Mail, field: str
+) -> None:
+    form = {"csrf_token": admin.csrf, **posted(), field: (io.BytesIO(b"\xff\x00<b>"), "x.txt")}
+    answer = admin.client.post(NEW, data=form, content_type="multipart/form-data")
+    if field in ("port", "max_per_hour"):
+        assert answer.status_code == 303, "which may be left empty"
+        return
+    assert answer.status_code == 422
+    assert list(wrong(answer)) == [field]
+    assert all_integrations(app) == []
+
+
+@SQLITE
+@pytest.mark.parametrize("body", ["{}", "[1]", '{"name": {"a": 1}}', "\xff", ""])
+def test_another_kind_of_body_is_an_empty_form(app: Flask, team: Team, admin: Browser, mail: Mail, body: str) -> None:
+    headers = {"X-CSRFToken": admin.csrf}
+    for kind in ("application/json", "text/plain", "multipart/form-data; boundary=x", "multipart/form-data"):
+        answer = admin.client.post(NEW, data=body, content_type=kind, headers=headers)
+        assert answer.status_code in (400, 422), kind
+    assert all_integrations(app) == []
+
+
+@SQLITE
+def test_of_a_field_sent_twice_the_first_counts_and_nothing_breaks(
+    app: Flask, team: Team, admin: Browser, mail: Mail
+) -> None:
+    form: dict[str, object] = {"csrf_token": admin.csrf, **posted(), "host": ["one.example.com", "two.example.com"]}
+    assert admin.client.post(NEW, data=form).status_code == 303
+    assert [each.config["host"] for each in all_integrations(app)] == ["one.example.com"]
 
 
 @SQLITE
