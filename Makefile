@@ -8,7 +8,7 @@
 BIN := .venv/bin
 UV ?= uv
 WORKERS ?= 2
-TYPED := .ci/setup.py $(wildcard portal wsgi.py migrations tests e2e)
+TYPED := .ci/setup.py conftest.py $(wildcard portal wsgi.py migrations tests e2e)
 
 # The first Python on the PATH that is new enough; `make run PYTHON=/path/to/python3` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \

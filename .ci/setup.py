@@ -193,7 +193,7 @@ def has_browser() -> bool:
 
 def install_browser() -> None:
     """Install Chromium: the system's if we may and it has one, else Playwright's own build."""
-    if installed_by_system("chromium") and has_browser():
+    if any(installed_by_system(package) and has_browser() for package in ("chromium-headless-shell", "chromium")):
         return
     print("Downloading Playwright's browser", flush=True)
     # Only root may also install the system libraries that it needs.

@@ -73,11 +73,12 @@ def seeds(portal: Portal, mail: Sandbox) -> Iterator[Seeder]:
 
 @pytest.fixture
 def place(seeds: Seeder, mail: Sandbox) -> Iterator[Place]:
-    """An organization of the test's own, and a sandbox without faults."""
-    mail.reset()
+    """An organization of the test's own, and a sandbox that remembers nothing and has no fault."""
     place = seeds.place()
     yield place
+    mail.reset()
     seeds.retire(place)
+    mail.reset()
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_admin_int_006b_disable_integration(visitor: Visitor, seeds: Seeder, pla
     seeds.force_due(witness)
     wait_until(lambda: len(seeds.logs(witness)) == 2, "one more")
     assert seeds.logs(relay) == []
-    assert len(mail.requests) == 2
+    assert len(mail.requests) == len(seeds.logs(witness))
     assert seeds.row(relay).status == "inactive"
 
 

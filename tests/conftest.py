@@ -1,10 +1,8 @@
 """Fixtures that every test shares: an application on a fresh, migrated database, on SQLite and on PostgreSQL."""
 
 import ipaddress
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from portal.settings import Settings
 from tests.support.integrations import mail
 from tests.support.people import admin, team
 from tests.support.postgres import Cluster, start
+from tests.support.reused import ReusedDatabase
 from tests.support.templates import SharedTemplates
 
 __all__ = ["admin", "mail", "team"]
@@ -75,11 +74,12 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A migrated PostgreSQL database to copy."""
-    url = cluster.create_database(TEMPLATE)
-    migrated(settings_for(tmp_path_factory.mktemp("template"), url))
-    return TEMPLATE
+def reused(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReusedDatabase]:
+    """A migrated PostgreSQL database for one test after another."""
+    migrated(settings_for(tmp_path_factory.mktemp("template"), cluster.create_database(TEMPLATE)))
+    reused = ReusedDatabase(cluster, "portal_tests", TEMPLATE)
+    yield reused
+    reused.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -89,12 +89,9 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "portal.db")
         yield settings_for(tmp_path)
         return
-    template = request.getfixturevalue("postgres_template")
-    cluster: Cluster = request.getfixturevalue("cluster")
-    name = f"test_{os.urandom(6).hex()}"
-    url = cluster.create_database(name, template=template)
-    yield replace(settings_for(tmp_path), database_url=url)
-    cluster.drop_database(name)
+    database: ReusedDatabase = request.getfixturevalue("reused")
+    yield settings_for(tmp_path, database.url)
+    database.wipe()
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ AXE: Final = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" /
 WIDE: Final[ViewportSize] = {"width": 1280, "height": 900}
 NARROW: Final[ViewportSize] = {"width": 390, "height": 844}
 
-_RUN: Final = """async () => {
-  const found = await axe.run(document, {resultTypes: ["violations"], preload: false});
+_RUN: Final = """async (rules) => {
+  const runOnly = rules.length ? {type: "rule", values: rules} : undefined;
+  const found = await axe.run(document, {resultTypes: ["violations"], preload: false, ...(runOnly && {runOnly})});
   return found.violations.flatMap(({id, help, nodes}) => nodes.map((node) =>
     `${id} (${help}): ${node.target.join(" ")} ${node.any[0]?.message ?? node.failureSummary ?? ""}`));
 }"""
@@ -26,7 +27,10 @@ _SIDEWAYS: Final = """() => {
   if (root.scrollWidth > root.clientWidth) names.push(`the page is ${root.scrollWidth} px wide`);
   return names;
 }"""
-View = tuple[str, ViewportSize, Literal["dark", "light"]]
+ALL: Final[list[str]] = []
+COLOURS: Final = ["color-contrast", "link-in-text-block"]
+"""Nothing but colours differs between light and dark."""
+View = tuple[str, ViewportSize, Literal["dark", "light"], list[str]]
 
 
 @cache
@@ -42,14 +46,14 @@ def faults(page: Page, *, phone: bool = False) -> list[str]:
     """
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(_source())
-    views: list[View] = [("390 px", NARROW, "light")]
+    views: list[View] = [("390 px", NARROW, "light", ALL)]
     if not phone:
-        views += [("1280 px dark", WIDE, "dark"), ("1280 px light", WIDE, "light")]
+        views += [("1280 px dark", WIDE, "dark", COLOURS), ("1280 px light", WIDE, "light", ALL)]
     found = []
-    for name, size, scheme in views:
+    for name, size, scheme, rules in views:
         page.set_viewport_size(size)
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found += [f"{name}: {each}" for each in [*page.evaluate(_RUN), *sideways(page)]]
+        found += [f"{name}: {each}" for each in [*page.evaluate(_RUN, rules), *sideways(page)]]
     return found
 
 

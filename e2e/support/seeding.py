@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import scoped_session
 
 from e2e.support.canary import GOOD
+from e2e.support.waiting import wait_until
 from portal import create_app, keyring
 from portal.accounts import service, sessions, two_factor
 from portal.accounts.hashing import use_hasher
@@ -185,9 +186,12 @@ class Seeder:
         self._set(Integration, Integration.id == integration_id, next_check_at=past)
 
     def retire(self, place: Place) -> None:
-        """Let no check of this organization disturb the tests that come after."""
+        """Let no check of this organization disturb the tests that come after: what runs ends, and no other begins."""
         mine = Integration.organization_id == place.organization_id
-        self._set(Integration, mine, enabled=False, next_check_at=None, check_token=None)
+        self._set(Integration, mine, Integration.check_token.is_(None), enabled=False, next_check_at=None)
+        running = select(func.count()).select_from(Integration).where(mine, Integration.check_token.is_not(None))
+        wait_until(lambda: self._read(lambda session: session.scalar(running)) == 0, "checks under way to end")
+        self._set(Integration, mine, enabled=False, next_check_at=None)
 
     def row(self, integration_id: uuid.UUID) -> Integration:
         """Return an integration as it stands now."""
@@ -219,11 +223,6 @@ class Seeder:
         """Return the email of every owner and whether two-factor authentication is on."""
         query = select(User).join(Membership, Membership.user_id == User.id).where(Membership.role == Role.OWNER)
         return self._read(lambda session: [(row.email, row.two_factor_enrolled) for row in session.scalars(query)])
-
-    def checks_running(self) -> int:
-        """Return how many checks are under way right now."""
-        query = select(func.count()).select_from(Integration).where(Integration.check_token.is_not(None))
-        return self._read(lambda session: session.scalar(query) or 0)
 
     def _read(self, look: Callable[[Writing], T]) -> T:
         with self.app.app_context(), reading() as session:

@@ -47,20 +47,31 @@ class Visitor:
         self.page: Page = self._context.new_page()
         self.problems: list[str] = []
         self._expected: set[int] = set()
+        self._changes: set[Request] = set()
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
         self.page.on("response", self._answered)
+        self.page.on("request", self._asked)
+        self.page.on("requestfinished", self._done)
         self.page.on("requestfailed", self._failed)
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and REPORTED_ELSEWHERE not in message.text:
             self.problems.append(f"console: {message.text}")
 
+    def _asked(self, request: Request) -> None:
+        if request.method != "GET":
+            self._changes.add(request)
+
+    def _done(self, request: Request) -> None:
+        self._changes.discard(request)
+
     def _answered(self, response: Response) -> None:
         if response.status >= 400 and response.status not in self._expected:
             self.problems.append(f"{response.status} for {response.request.method} {response.url}")
 
     def _failed(self, request: Request) -> None:
+        self._done(request)
         # A page that is left, or asked for anew, drops what it was still reading.
         if not (request.method == "GET" and request.failure == "net::ERR_ABORTED"):
             self.problems.append(f"{request.failure}: {request.method} {request.url}")
@@ -100,7 +111,11 @@ class Visitor:
         return accessibility.sideways(self.page)
 
     def close(self) -> list[str]:
-        """Close the window and return what it complained about."""
+        """Close the window once what it changes is done, and return what it complained about."""
+        for _ in range(100):
+            if not self._changes:
+                break
+            self.page.wait_for_timeout(50)
         self._context.close()
         self._copies.close()
         return [] if self._forgiven else self.problems

@@ -38,6 +38,8 @@ SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
+    # It would change query plans from one run to the next.
+    "autovacuum": "off",
 }
 PR_SET_PDEATHSIG = 1
 
