@@ -24,12 +24,14 @@ __all__ = [
     "Network",
     "Outcome",
     "OutgoingEmail",
+    "OutgoingSms",
     "Provider",
     "ProviderError",
     "RecipientOutcome",
     "Report",
     "SendOutcome",
     "SendsEmail",
+    "SendsSms",
     "ShowIf",
     "Step",
     "StepState",
@@ -212,6 +214,15 @@ class OutgoingEmail:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutgoingSms:
+    """One text message to send; numbers are in E.164 form. An empty sender means the one of the credentials."""
+
+    to: str
+    text: str
+    from_number: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecipientOutcome:
     """What became of one recipient: ok means that the provider took it over, not that it arrived."""
 
@@ -257,5 +268,14 @@ class SendsEmail(Protocol):
         ...
 
 
-METHODS: Final[dict[Capability, type]] = {Capability.EMAIL: SendsEmail}
+@runtime_checkable
+class SendsSms(Protocol):
+    """What a provider with the capability sms does."""
+
+    def send_sms(self, credentials: Credentials, context: Context, message: OutgoingSms) -> SendOutcome:
+        """Hand one text message over to the provider. What goes wrong is in the outcome, never an exception."""
+        ...
+
+
+METHODS: Final[dict[Capability, type]] = {Capability.EMAIL: SendsEmail, Capability.SMS: SendsSms}
 """The protocol behind a capability; the conformance suite checks that declaration and methods agree."""
