@@ -11,7 +11,7 @@ from pyotp import TOTP
 
 from portal import create_app, keyring, logs, migrating, serving, with_base_url
 from portal import demo as demo_data
-from portal.accounts.commands import user_group
+from portal.accounts.commands import token_group, user_group
 from portal.audit.commands import audit_group
 from portal.audit.key_commands import keys_group
 from portal.keyring import KeyringError
@@ -152,5 +152,6 @@ def sandbox(port: int, smtp_port: int) -> None:
 
 
 main.add_command(_bind(user_group), "user")
+main.add_command(_bind(token_group), "token")
 main.add_command(_bind(audit_group), "audit")
 main.add_command(_bind(keys_group), "keys")

@@ -51,6 +51,11 @@ TABLE = {
     "GET accounts.recovery_codes_file": "member recent",
     "POST accounts.recovery_codes_saved": "member",
     "POST accounts.recovery_codes_new": "member recent",
+    # API tokens
+    "GET accounts.tokens": "admin",
+    "GET accounts.new_token": "admin recent",
+    "POST accounts.create_token": "admin recent",
+    "POST accounts.revoke_token": "admin",
     # Dashboard and details
     "GET overview.home": "member",
     "GET overview.dashboard": "admin",
@@ -113,6 +118,7 @@ def routes(app: Flask, **ids: object) -> list[Route]:
         "slug": "smtp",
         "filename": "icons.svg",
         "session_id": uuid.uuid4(),
+        "token_id": uuid.uuid4(),
         "integration_id": uuid.uuid4(),
         **ids,
     }
@@ -368,7 +374,8 @@ def test_no_route_changes_anything_by_get(app: Flask, team: Team) -> None:
         assert rule.methods is not None
         if "POST" in rule.methods and "GET" not in rule.methods:
             with app.test_request_context():
-                values: dict[str, Any] = {"integration_id": integration, "slug": "smtp", "session_id": uuid.uuid4()}
+                values: dict[str, Any] = {"integration_id": integration, "slug": "smtp"}
+                values |= {"session_id": uuid.uuid4(), "token_id": uuid.uuid4()}
                 path = app.url_for(rule.endpoint, **{name: values[name] for name in rule.arguments}, _external=False)
             answer = admin.get(path)
             others = {each.endpoint for each in app.url_map.iter_rules() if each.rule == rule.rule}

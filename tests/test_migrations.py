@@ -19,7 +19,7 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from portal import keyring, migrating
+from portal import ROOT, keyring, migrating
 from portal.database import Base, db
 from portal.settings import Settings, SettingsError
 from tests.conftest import make_app, settings_for
@@ -184,12 +184,13 @@ def test_a_file_is_copied_before_it_is_changed(bare: Flask, empty: Settings) -> 
     with time_machine.travel(MOMENT, tick=False):
         migrating.upgrade(bare)
     [copy] = backups(empty)
-    assert copy.name == "before-upgrade-20251121-102812-000000-0003_integrations.db"
+    before = str(ScriptDirectory(str(ROOT / "migrations")).get_revision("head").down_revision)
+    assert copy.name == f"before-upgrade-20251121-102812-000000-{before}.db"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT name FROM organizations").fetchall() == [("Kept",)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003_integrations",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(before,)]
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 

@@ -79,7 +79,9 @@ def forget() -> None:
 
 
 def actor(who: Identity) -> trail.Actor:
-    """Return the member as the audit trail names them."""
+    """Return the member, or the API token that works for them, as the audit trail names it."""
+    if who.token_scopes is not None:
+        return trail.Actor("token", who.session_id, f"{who.token_name} of {who.name}")
     return trail.Actor("user", who.user_id, who.name)
 
 

@@ -1,4 +1,4 @@
-"""The commands `portal user …`, for the operator; they run inside an application context with keys loaded."""
+"""The commands `portal user …` and `portal token …`, for the operator, inside an application context with keys."""
 
 import getpass
 import secrets
@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from flask import current_app
 from sqlalchemy import select
 
-from portal.accounts import enrolment, hashing, service, two_factor, values
+from portal.accounts import api_tokens, enrolment, hashing, service, two_factor, values
 from portal.accounts.errors import AccountsError
 from portal.accounts.models import Organization, User
 from portal.audit import trail
 from portal.database import db, reading, unit_of_work
+from portal.web import access
 from portal.web.access import Role
 
 FIRST_ORGANIZATION = "My organization"
@@ -111,6 +113,63 @@ def enable(email: str) -> None:
             user = _user(email)
             changed = service.enable(user.id)
         click.echo(f"{user.email} {'can sign in again' if changed else 'was not disabled'}.")
+
+
+@click.group("token")
+def token_group() -> None:
+    """Tokens for the JSON API."""
+
+
+@token_group.command("create")
+@click.option(
+    "--email", required=True, metavar="E", help="Owner or admin, with two-factor authentication, for whom it works."
+)
+@click.option("--name", required=True, metavar="N", help="What it is for.")
+@click.option("--scopes", required=True, metavar="A,B", help="What it may do, such as admin.")
+@click.option("--expires-days", default=api_tokens.DEFAULT_DAYS, show_default=True, metavar="D", help="1 to 366.")
+@click.option("--organization", default="", metavar="SLUG", help="Where it works, for whoever belongs to several.")
+def create_token(*, email: str, name: str, scopes: str, expires_days: int, organization: str) -> None:
+    """Make a token and print it, this once, as the last line."""
+    with _as_operator():
+        wanted = [each.strip() for each in scopes.split(",") if each.strip()]
+        _require_known(wanted)
+        with unit_of_work():
+            user = _user(email)
+            place = _place_of(user, organization)
+            row, text = api_tokens.create(
+                user_id=user.id,
+                organization_id=place.organization_id,
+                name=values.name(name),
+                scopes=wanted,
+                days=expires_days,
+            )
+        click.echo(
+            f"Token {row.name} for {place.name}, scopes {', '.join(row.scopes)}, until {row.expires_at:%d %b %Y}."
+        )
+        click.echo(text)
+
+
+def _require_known(scopes: list[str]) -> None:
+    known = access.scopes(current_app)
+    unknown = [each for each in scopes if each not in known]
+    if unknown:
+        raise ValueError(f"There is no scope {unknown[0]}. There is: {', '.join(known)}.")
+
+
+def _place_of(user: User, slug: str) -> service.Place:
+    """Return where a token of this user works: they must be an admin there, with a second factor."""
+    places = [each for each in service.places(user.id) if each.role is not Role.AGENT]
+    if slug:
+        wanted = db.session.scalar(select(Organization.id).where(Organization.slug == slug))
+        places = [each for each in places if each.organization_id == wanted]
+    if not places:
+        raise ValueError(f"{user.email} is neither owner nor admin{f' of {slug}' if slug else ''}.")
+    if len(places) > 1:
+        names = ", ".join(each.name for each in places)
+        raise ValueError(f"{user.email} belongs to {names}. Choose one with --organization.")
+    if not user.two_factor_enrolled:
+        raise ValueError(f"{user.email} has no two-factor authentication yet, which tokens for admins need.")
+    return places[0]
 
 
 @contextmanager

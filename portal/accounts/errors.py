@@ -98,6 +98,18 @@ class TwoFactorNeededError(AccountsError):
         super().__init__("Your role or your organization needs two-factor authentication, so it stays on.")
 
 
+class BadTokenError(AccountsError):
+    """An API token cannot be made like this.
+
+    Attributes:
+        field: the field that is wrong.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
 class NotFoundError(AccountsError):
     """There is no such thing for this person."""
 

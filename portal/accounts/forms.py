@@ -3,13 +3,25 @@
 from collections.abc import Callable
 from typing import Any
 
+from flask import current_app
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, EmailField, PasswordField, SelectField, StringField, TelField
+from wtforms import (
+    BooleanField,
+    EmailField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TelField,
+)
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the published stubs
 from wtforms.validators import DataRequired, Length, ValidationError
 
 from portal.accounts import values
+from portal.accounts.api_tokens import DEFAULT_DAYS, SCOPES
 from portal.accounts.errors import AccountsError
 from portal.security.strength import MAX_LENGTH, MIN_LENGTH
+from portal.web import access
 
 CODE_LENGTH = 100
 
@@ -144,6 +156,36 @@ class PasswordForm(Form):
 
     current = _current_password("Current password")
     new = _new_password("New password")
+
+
+def _offered() -> list[SelectChoice]:
+    return [SelectChoice(each, f"{each}: {SCOPES[each]}") for each in access.scopes(current_app)]
+
+
+def _only() -> list[str]:
+    """Return the scope that is chosen at first: the one there is."""
+    offered = access.scopes(current_app)
+    return offered if len(offered) == 1 else []
+
+
+class TokenForm(Form):
+    """A new API token."""
+
+    name = StringField(
+        "Name",
+        [Clean(values.name)],
+        description="What it is for, such as “Payroll export”.",
+        render_kw={"autocomplete": "off", "maxlength": values.NAME_LENGTH},
+    )
+    scopes = SelectMultipleField(
+        "Scopes", [DataRequired("Choose at least one scope.")], choices=_offered, default=_only
+    )
+    days = SelectField(
+        "Expires",
+        choices=[SelectChoice(days, f"in {days} days") for days in (7, 30, 90, 180, 366)],
+        coerce=int,
+        default=DEFAULT_DAYS,
+    )
 
 
 class TurnOffForm(Form):

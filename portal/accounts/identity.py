@@ -19,6 +19,7 @@ class Identity:
     email: str
     time_zone: str
     session_id: uuid.UUID
+    """Of the session, or of the API token."""
     two_factor: bool
     """Whether this session passed a second factor."""
     two_factor_enrolled: bool
@@ -30,6 +31,10 @@ class Identity:
     last_seen_at: datetime
     token: str = field(repr=False)
     """What the cookie carries; the database knows only its digest."""
+    token_scopes: frozenset[str] | None = None
+    """What the API token may do that asks; None where a browser's session does."""
+    token_name: str = ""
+    """What its maker called the API token."""
 
     is_authenticated = True
     is_active = True

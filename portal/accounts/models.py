@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Enum, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, Enum, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, UTCDateTime, new_id
@@ -123,6 +123,41 @@ class UserSession(Base):
 
 Index("ix_sessions_of_user", UserSession.user_id, UserSession.organization_id)
 Index("ix_sessions_expiry", UserSession.expires_at)
+
+
+class ApiToken(Base):
+    """One token for the JSON API: it works for its maker, within its scopes. The row holds only its digest.
+
+    The token ends with the membership that it works for: the foreign key takes it along.
+    """
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "organization_id"],
+            ["memberships.user_id", "memberships.organization_id"],
+            ondelete="CASCADE",
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(DIGEST_BYTES), unique=True)
+    masked: Mapped[str] = mapped_column(String(20))
+    """What people may see of it."""
+    user_id: Mapped[uuid.UUID]
+    organization_id: Mapped[uuid.UUID]
+    name: Mapped[str] = mapped_column(String(100))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Written at most every five minutes."""
+    last_used_ip: Mapped[str] = mapped_column(String(45), default="")
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+Index("ix_api_tokens_of_member", ApiToken.user_id, ApiToken.organization_id)
+Index("ix_api_tokens_of_organization", ApiToken.organization_id, ApiToken.created_at.desc(), ApiToken.id.desc())
 
 
 class RecoveryCode(Base):

@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, abort, get_flashed_messages
+from flask import Flask, abort, get_flashed_messages, request
 from jinja2 import StrictUndefined
 
+from portal.extensions import csrf
 from portal.web import access, assets, errors, filters, headers
 from portal.web.access import check_rules
 
@@ -32,6 +33,8 @@ def _guard(app: Flask) -> None:
     def _gate() -> Any:
         if headers.from_another_site():
             abort(403)
+        if request.endpoint and not access.bears_token():
+            csrf.protect()
         return access.gate()
 
 

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from portal import clock
+from portal.web.problems import PREFIX, Problem
 
 RECENT = timedelta(minutes=10)
 """How long a password or code counts as given recently (product: recent authentication)."""
@@ -41,10 +42,16 @@ class Identity(Protocol):
     two_factor: bool
     two_factor_enrolled: bool
     recent_until: datetime | None
+    token_scopes: frozenset[str] | None
+    """What the API token may do that asks; None where a browser's session does."""
 
     @property
     def is_authenticated(self) -> bool:
         """Whether sign-in is complete, the second factor included where one is enrolled."""
+
+    @property
+    def two_factor_due(self) -> bool:
+        """Whether nothing but the enrolment of two-factor authentication is open."""
 
 
 class Who(StrEnum):
@@ -69,13 +76,16 @@ class Rule:
     who: Who
     recent: bool = False
     """Whether password or code must have been given in the last ten minutes."""
+    scope: str = ""
+    """What an API token must be allowed to do. A view with a scope belongs to the JSON API: it takes tokens beside
+    sessions, and answers whoever may not call it by problem documents."""
 
 
-def allow(who: Who, *, recent: bool = False) -> Callable[[View], View]:
+def allow(who: Who, *, recent: bool = False, scope: str = "") -> Callable[[View], View]:
     """Attach the rule to a view; a view without one stops the start of the portal."""
 
     def mark(view: View) -> View:
-        view.access_rule = Rule(who, recent)  # type: ignore[attr-defined]
+        view.access_rule = Rule(who, recent, scope)  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -96,6 +106,23 @@ def rule_of(app: Flask, endpoint: str) -> Rule | None:
     if endpoint == "static":
         return Rule(Who.ANYONE)
     return getattr(app.view_functions[endpoint], "access_rule", None)
+
+
+def scopes(app: Flask) -> list[str]:
+    """Return the scopes that some view of the API asks for, sorted."""
+    rules = (rule_of(app, endpoint) for endpoint in app.view_functions)
+    return sorted({rule.scope for rule in rules if rule and rule.scope})
+
+
+def bearer() -> str:
+    """Return the token that the request to the API bears, "" where it bears none or goes elsewhere."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if request.path.startswith(PREFIX) and scheme.lower() == "bearer" else ""
+
+
+def bears_token() -> bool:
+    """Return whether the request stands on an API token, so that its cookies count for nothing."""
+    return bool(bearer())
 
 
 def check_rules(app: Flask) -> None:
@@ -119,9 +146,50 @@ def gate() -> ResponseReturnValue | None:
     if rule.who in (Who.ANYONE, Who.PENDING):
         return None  # a pending sign-in is checked by the view itself: there is no identity yet
     who = signed_in()
-    if who is None:
+    if rule.scope:
+        _refuse_call(rule, who)
+        return None
+    if who is None or who.token_scopes is not None:
         return _elsewhere(url_for("accounts.login", next=_here()))
     return _refuse(rule, who)
+
+
+def _refuse_call(rule: Rule, who: Identity | None) -> None:
+    """Refuse a call of the API that the rule does not allow.
+
+    Raises:
+        Problem: it does not; the title says why.
+    """
+    if who is None:
+        told = {"WWW-Authenticate": "Bearer"}
+        if bears_token():
+            detail = "The token is unknown, expired or revoked. Make a new one under Settings, API tokens."
+            raise Problem(401, title="Token not accepted", detail=detail, headers=told)
+        raise Problem(401, headers=told)
+    if who.token_scopes is not None and rule.scope not in who.token_scopes:
+        raise Problem(403, title="Scope missing", detail=f"The token has not the scope {rule.scope}.")
+    if rule.who in (Who.ADMIN, Who.OWNER) and who.role is Role.AGENT:
+        raise Problem(403, title="Admins only", detail="This is for owners and admins.")
+    if rule.who is Who.OWNER and who.role is not Role.OWNER:
+        raise Problem(403, title="Owners only", detail="This is for owners.")
+    if not who.two_factor_enrolled and (rule.who in (Who.ADMIN, Who.OWNER) or who.two_factor_due):
+        detail = "Turn two-factor authentication on in the portal first."
+        raise Problem(403, title="Two-factor authentication required", detail=detail)
+    if rule.recent and who.token_scopes is not None:
+        raise Problem(403, title="Session required", detail="Tokens may not do this. Do it in the portal.")
+    if rule.recent:
+        require_recent(who)
+
+
+def require_recent(who: Identity) -> None:
+    """Refuse a session of the API whose last confirmation is long ago; tokens have nothing to confirm with, and pass.
+
+    Raises:
+        Problem: it is.
+    """
+    if who.token_scopes is None and not is_recent(who):
+        detail = "Enter your password or a code in the portal, then send this again within ten minutes."
+        raise Problem(403, title="Recent authentication required", detail=detail)
 
 
 def _refuse(rule: Rule, who: Identity) -> ResponseReturnValue | None:

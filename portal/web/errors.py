@@ -12,6 +12,8 @@ from werkzeug.exceptions import HTTPException
 
 from portal.database import db
 from portal.extensions import login_manager
+from portal.web import problems
+from portal.web.problems import Problem
 from portal.web.render import wants_fragment
 
 log = logging.getLogger("portal.web")
@@ -50,7 +52,12 @@ def init_app(app: Flask) -> None:
 
 
 def answer(status: int, *, title: str = "", text: str = "") -> Response:
-    """Render the error page of a status, or for HTMX its fragment: the script puts it in place or into a toast."""
+    """Render the error page of a status, or for HTMX its fragment: the script puts it in place or into a toast.
+
+    The API gets a problem document.
+    """
+    if problems.wanted():
+        return problems.problem(status, title=title, detail=text)
     words = WORDS.get(status, WORDS[500 if status >= 500 else 400])
     shown = {"status": status, "title": title or words.title, "text": text or words.text}
     if wants_fragment():
@@ -59,6 +66,8 @@ def answer(status: int, *, title: str = "", text: str = "") -> Response:
 
 
 def _http(error: HTTPException) -> Response:
+    if isinstance(error, Problem):
+        return error.answer()
     if error.response is not None:
         return make_response(error.response)
     response = answer(error.code or 500)
@@ -69,6 +78,9 @@ def _http(error: HTTPException) -> Response:
 
 
 def _csrf(_error: CSRFError) -> Response:
+    if problems.wanted():
+        detail = "A session's writes need the header X-CSRFToken with the token of its pages; a token's writes do not."
+        return problems.problem(403, title="CSRF token missing", detail=detail)
     return answer(
         400,
         title="This page was open too long",
