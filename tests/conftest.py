@@ -18,6 +18,7 @@ from tests.support.integrations import mail
 from tests.support.people import admin, team
 from tests.support.postgres import Cluster, start
 from tests.support.reused import ReusedDatabase
+from tests.support.shared import SharedApp
 from tests.support.templates import SharedTemplates
 
 __all__ = ["admin", "mail", "team"]
@@ -25,6 +26,7 @@ __all__ = ["admin", "mail", "team"]
 Flask.jinja_options = {"bytecode_cache": SharedTemplates()}
 MASTER_KEYS = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 TEMPLATE = "portal_template"
+KINDS = ("sqlite", "postgresql")
 
 
 def settings_for(folder: Path, database_url: str = "") -> Settings:
@@ -53,6 +55,12 @@ def migrated(settings: Settings) -> None:
     migrating.upgrade(app)
     with app.app_context():
         keyring.load(app)
+    close(app)
+
+
+def close(app: Flask) -> None:
+    """Close the connections of an application."""
+    with app.app_context():
         db.session.remove()
         db.engine.dispose()
 
@@ -82,26 +90,43 @@ def reused(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     reused.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    """Settings of a portal with a migrated database of its own."""
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The instance folder of each kind of database, for one test after another."""
+    return {kind: tmp_path_factory.mktemp(kind) for kind in KINDS}
+
+
+@pytest.fixture(params=KINDS)
+def settings(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Iterator[Settings]:
+    """Settings of a portal with a migrated database and an instance folder that hold nothing else."""
+    folder = folders[request.param]
     if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "portal.db")
-        yield settings_for(tmp_path)
-        return
-    database: ReusedDatabase = request.getfixturevalue("reused")
-    yield settings_for(tmp_path, database.url)
-    database.wipe()
+        shutil.copy(request.getfixturevalue("sqlite_template"), folder / "portal.db")
+        yield settings_for(folder)
+    else:
+        database: ReusedDatabase = request.getfixturevalue("reused")
+        yield settings_for(folder, database.url)
+        database.wipe()
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+@pytest.fixture(scope="session")
+def shared_apps() -> dict[str, SharedApp]:
+    """The application of each database, for one test after another."""
+    return {}
 
 
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    """An application on a fresh database."""
-    app = make_app(settings)
-    yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+def app(settings: Settings, shared_apps: dict[str, SharedApp]) -> Iterator[Flask]:
+    """An application on a fresh database. A test that adds routes makes one of its own with start_app."""
+    shared = shared_apps.get(settings.database_url)
+    if shared is None:
+        shared = shared_apps[settings.database_url] = SharedApp(make_app(settings))
+    keyring.init_app(shared.app, settings.master_keys)
+    yield shared.app
+    shared.restore()
+    close(shared.app)
 
 
 @pytest.fixture
@@ -115,9 +140,7 @@ def start_app() -> Iterator[Callable[[Settings], Flask]]:
 
     yield start
     for each in started:
-        with each.app_context():
-            db.session.remove()
-            db.engine.dispose()
+        close(each)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Recent authentication: asked for once in ten minutes, with password or code, slowly guessed."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import time_machine
 from flask import Flask, request
 
 from portal.accounts import recent
+from portal.settings import Settings
 from portal.web.access import Who, allow
 from tests.accounts.conftest import PASSWORD, SQLITE, Browser, words
 
@@ -69,7 +71,10 @@ def ask() -> str:
     return recent.ask(request.form.get("answer", "")) or "fine"
 
 
-def test_a_form_of_another_room_can_ask_in_place(app: Flask, dana: Any, time: time_machine.Traveller) -> None:
+def test_a_form_of_another_room_can_ask_in_place(
+    settings: Settings, start_app: Callable[[Settings], Flask], dana: Any, time: time_machine.Traveller
+) -> None:
+    app = start_app(settings)
     app.add_url_rule("/ask", view_func=ask, methods=["POST"])
     late = Browser(app)
     late.sign_in(dana)

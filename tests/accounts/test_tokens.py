@@ -1,6 +1,7 @@
 """API tokens: made once, good for their maker and scopes, refused when they ended, and never for pages."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,15 +18,17 @@ from portal.accounts.models import ApiToken, Membership, User
 from portal.audit.models import AuditEntry
 from portal.database import reading, unit_of_work
 from portal.security.api_tokens import PATTERN, is_well_formed, new_api_token
+from portal.settings import Settings
 from portal.web.access import Who, allow, identity
 from tests.support.people import Browser, Person, Team, make_team, words
 
 SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 
 
-@pytest.fixture(autouse=True)
-def some_api(app: Flask) -> None:
-    """Two routes like those of the API: what counts here is who gets to them."""
+@pytest.fixture
+def app(settings: Settings, start_app: Callable[[Settings], Flask]) -> Flask:
+    """An application with two more routes, like those of the API: what counts here is who gets to them."""
+    app = start_app(settings)
 
     @allow(Who.ADMIN, scope="admin")
     def whoami() -> dict[str, Any]:
@@ -42,6 +45,7 @@ def some_api(app: Flask) -> None:
 
     app.add_url_rule("/api/admin/whoami", view_func=whoami, methods=["GET", "POST"])
     app.add_url_rule("/api/admin/reveal", view_func=reveal, methods=["POST"])
+    return app
 
 
 def make(app: Flask, person: Person, **values: Any) -> str:

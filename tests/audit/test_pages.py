@@ -15,6 +15,7 @@ from portal.accounts.identity import Identity
 from portal.audit import access, trail, triggers
 from portal.audit.actor import Actor
 from portal.database import unit_of_work
+from portal.extensions import csrf
 from portal.web.access import Role
 
 ORGANIZATION, OTHER = uuid.UUID(int=11), uuid.UUID(int=12)
@@ -41,7 +42,7 @@ def browse(app: Flask, monkeypatch: pytest.MonkeyPatch) -> SignIn:
 
     def enter(who: Identity | None = None) -> FlaskClient:
         monkeypatch.setattr(app.login_manager, "_request_callback", lambda _request: who or member())  # type: ignore[attr-defined]
-        app.config["WTF_CSRF_ENABLED"] = False
+        monkeypatch.setattr(csrf, "protect", lambda: None)
         return app.test_client()
 
     return enter
@@ -89,11 +90,14 @@ def test_agents_and_strangers_are_kept_out(app: Flask, browse: SignIn, path: str
     assert browse(member(Role.OWNER)).get(path).status_code == 200
 
 
-def test_verifying_needs_the_form_token_and_an_admin(app: Flask, browse: SignIn) -> None:
+def test_verifying_needs_the_form_token_and_an_admin(
+    app: Flask, browse: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = csrf.protect
     client = browse(member(Role.AGENT))
     assert client.post("/admin/audit/verify").status_code == 403
     client = browse()
-    app.config["WTF_CSRF_ENABLED"] = True
+    monkeypatch.setattr(csrf, "protect", checks)
     assert client.post("/admin/audit/verify").status_code == 400
     assert client.get("/admin/audit/verify").status_code == 405
 
