@@ -44,6 +44,7 @@ def _ask(url: str) -> tuple[SandboxNetwork, str]:
         info = json.loads(connection.getresponse().read(_LARGEST))
     finally:
         connection.close()
-    smtp = info["smtp"]
-    network = SandboxNetwork(ip=peer, port=int(smtp["port"]), ports={465: int(smtp["tls_port"])})
+    smtp, https = info["smtp"], info["https"]
+    ports = {465: int(smtp["tls_port"]), 443: int(https["port"])}
+    network = SandboxNetwork(ip=peer, port=int(smtp["port"]), ports=ports)
     return network, str(info["ca_pem"])

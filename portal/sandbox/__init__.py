@@ -4,9 +4,11 @@ import signal
 from types import TracebackType
 from typing import Self
 
+from portal.sandbox.apis import APIS
 from portal.sandbox.certificates import Authority
 from portal.sandbox.control import control_app
 from portal.sandbox.mailserver import PASSWORD
+from portal.sandbox.playing import ApiService
 from portal.sandbox.services import HOST, MailService, WebService
 from portal.sandbox.state import Fault, State
 
@@ -24,12 +26,14 @@ class Sandbox:
     """The sandbox's servers, on this machine's loopback address alone. start() and stop() once each."""
 
     def __init__(self) -> None:
-        self.state = State()
+        self.state = State(("smtp", *(api.slug for api in APIS)))
         self._authority = Authority()
         self._mail = MailService(self.state, self._authority)
+        self._apis = ApiService(self.state, self._authority, APIS)
         self._web = WebService(control_app(self.state, self._info))
-        self.port = self.smtp_port = self.smtp_tls_port = 0
+        self.port = self.smtp_port = self.smtp_tls_port = self.https_port = 0
         self.state.on_change(self._mail.release)
+        self.state.on_change(self._apis.release)
 
     def start(self, port: int = WEB_PORT, smtp_port: int = SMTP_PORT) -> Self:
         """Listen; port 0 means any free one.
@@ -46,11 +50,13 @@ class Sandbox:
         except OSError as error:
             self._mail.stop()
             raise SandboxError(_taken(port, "--port", error)) from None
+        self.https_port = self._apis.start(0)
         return self
 
     def stop(self) -> None:
         """End every connection and wait for the threads."""
         self._web.stop()
+        self._apis.stop()
         self._mail.stop()
 
     def __enter__(self) -> Self:
@@ -68,7 +74,7 @@ class Sandbox:
 
     @property
     def ca_pem(self) -> str:
-        """The certificate authority behind the mail server's certificates."""
+        """The certificate authority behind the certificates of the mail server and the web APIs."""
         return self._authority.pem
 
     @property
@@ -96,6 +102,8 @@ class Sandbox:
     def _info(self) -> dict[str, object]:
         return {
             "smtp": {"host": HOST, "port": self.smtp_port, "tls_port": self.smtp_tls_port},
+            "https": {"host": HOST, "port": self.https_port, "plays": {api.slug: list(api.hosts) for api in APIS}},
+            "accounts": _accounts(),
             "ca_pem": self.ca_pem,
         }
 
@@ -112,10 +120,19 @@ def serve(port: int = WEB_PORT, smtp_port: int = SMTP_PORT) -> None:
     try:
         with Sandbox().start(port, smtp_port) as sandbox:
             print(f"Sandbox on {sandbox.url}, mail server on {HOST}:{sandbox.smtp_port}")  # noqa: T201
-            print(f"Any user name and the password {PASSWORD} log in. Ctrl+C ends it.", flush=True)  # noqa: T201
+            print(f"Web APIs on {HOST}:{sandbox.https_port}. Accepted:")  # noqa: T201
+            for provider, account in _accounts().items():
+                for name, value in account.items():
+                    print(f"  {provider:9} {name}: {value}")  # noqa: T201
+            print("Ctrl+C ends it.", flush=True)  # noqa: T201
             signal.sigwait(ending)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _accounts() -> dict[str, dict[str, str]]:
+    """Return what each provider accepts; all of it is published and opens nothing else."""
+    return {"smtp": {"username": "any", "password": PASSWORD}, **{api.slug: dict(api.accounts) for api in APIS}}
 
 
 def _taken(port: int, option: str, error: OSError) -> str:

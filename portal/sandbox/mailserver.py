@@ -75,7 +75,9 @@ class Desk:
         server.note("DATA")
         queue_id = uuid4().hex[:12]
         content = envelope.content if isinstance(envelope.content, bytes) else b""
-        self._state.sent("email", {**_readable(content), **_envelope(envelope), "queue_id": queue_id})
+        self._state.sent(
+            "email", {"provider": "smtp", **_readable(content), **_envelope(envelope), "queue_id": queue_id}
+        )
         return f"250 2.0.0 Ok: queued as {queue_id}"
 
     async def handle_NOOP(  # noqa: N802 - aiosmtpd names it

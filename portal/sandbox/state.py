@@ -1,16 +1,14 @@
 """What the sandbox remembers: faults that are switched on, requests it got and messages it took, within bounds."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
-PROVIDERS: Final = ("smtp",)
-"""The providers that the sandbox plays."""
 MOST_KEPT: Final = 1000
 LONGEST_DELAY: Final = 600_000
 """Milliseconds."""
@@ -73,13 +71,19 @@ def _whole(asked: Mapping[str, object], name: str, low: int, high: int) -> int |
 
 
 class State:
-    """Shared by the sandbox's servers, each of which runs in threads of its own."""
+    """Shared by the sandbox's servers, each of which runs in threads of its own.
 
-    def __init__(self) -> None:
+    Attributes:
+        providers: slugs of the providers that the sandbox plays.
+    """
+
+    def __init__(self, providers: Iterable[str] = ("smtp",)) -> None:
+        self.providers = tuple(providers)
         self._lock = Lock()
         self._faults: dict[str, Fault] = {}
         self._requests: deque[dict[str, object]] = deque(maxlen=MOST_KEPT)
         self._outbox: deque[dict[str, object]] = deque(maxlen=MOST_KEPT)
+        self._shelves: dict[str, dict[str, Any]] = {}
         self._listeners: list[Callable[[], None]] = []
         self._numbers = count(1)
 
@@ -105,7 +109,7 @@ class State:
     def faults(self) -> dict[str, Fault]:
         """Return what is switched on, by provider."""
         with self._lock:
-            return {provider: self._faults.get(provider, Fault()) for provider in PROVIDERS}
+            return {provider: self._faults.get(provider, Fault()) for provider in self.providers}
 
     def received(self, provider: str, about: dict[str, object]) -> dict[str, object]:
         """Remember a request; the caller may add to the returned entry while it goes on. Never give it a password."""
@@ -129,12 +133,20 @@ class State:
         with self._lock:
             return [dict(entry) for entry in reversed(self._outbox) if channel in (None, entry["channel"])]
 
+    def shelf(self, provider: str, fill: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return what a provider keeps by itself, to be read and changed; `fill` makes it anew after a reset."""
+        with self._lock:
+            if provider not in self._shelves:
+                self._shelves[provider] = fill()
+            return self._shelves[provider]
+
     def reset(self) -> None:
         """Forget everything and switch every fault off."""
         with self._lock:
             self._faults.clear()
             self._requests.clear()
             self._outbox.clear()
+            self._shelves.clear()
         self._tell()
 
     def _tell(self) -> None:

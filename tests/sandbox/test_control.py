@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from http.client import HTTPConnection
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,9 @@ from portal.providers.base import OutgoingEmail, Value
 from portal.providers.network import NoSandbox
 from portal.providers.sandboxed import sandbox_context
 from portal.providers.smtp import SMTP
-from portal.sandbox import Sandbox
+from portal.sandbox import PASSWORD, Sandbox
+from portal.sandbox.apis.sendgrid import API_KEY
+from portal.sandbox.apis.twilio import ACCOUNT_SID, AUTH_TOKEN, FROM_NUMBER
 
 Make = Callable[..., dict[str, Value]]
 
@@ -99,11 +102,35 @@ def test_page_shows_mail_as_text_only(sandbox: Sandbox, credentials: Make) -> No
     assert "Fault on for smtp: slow" in page
 
 
+def test_page_shows_text_messages_and_what_is_accepted(sandbox: Sandbox, call: Callable[..., Any]) -> None:
+    form = {"To": "+61491570156", "From": FROM_NUMBER, "Body": "<b>Shift</b>"}
+    url = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
+    sid = call("POST", url, form=form, basic=(ACCOUNT_SID, AUTH_TOKEN)).json["sid"]
+    page = ask(sandbox, "GET", "/")[2]
+    for words in ("Text message to +61491570156", FROM_NUMBER, sid, "&lt;b&gt;Shift&lt;/b&gt;", API_KEY, AUTH_TOKEN):
+        assert words in page
+    assert [item["sid"] for item in listed(sandbox, "/_sandbox/outbox?channel=sms")] == [sid]
+    assert listed(sandbox, "/_sandbox/outbox?channel=email") == []
+
+
 def test_info_tells_ports_and_authority(sandbox: Sandbox) -> None:
     info = json.loads(ask(sandbox, "GET", "/_sandbox/info")[2])
     assert info["smtp"] == {"host": "127.0.0.1", "port": sandbox.smtp_port, "tls_port": sandbox.smtp_tls_port}
     assert info["ca_pem"] == sandbox.ca_pem
     assert "PRIVATE" not in info["ca_pem"]
+    assert ask(sandbox, "GET", "/_sandbox/ca.pem")[2] == sandbox.ca_pem
+    assert (info["https"]["host"], info["https"]["port"]) == ("127.0.0.1", sandbox.https_port)
+    assert "api.twilio.com" in info["https"]["plays"]["twilio"]
+    assert info["accounts"]["smtp"]["password"] == PASSWORD
+    assert (info["accounts"]["sendgrid"]["api_key"], info["accounts"]["twilio"]["auth_token"]) == (API_KEY, AUTH_TOKEN)
+
+
+def test_every_provider_is_played_and_can_be_made_to_fail(sandbox: Sandbox) -> None:
+    faults = json.loads(ask(sandbox, "GET", "/_sandbox/faults")[2])
+    assert set(faults) == {"smtp", "sendgrid", "twilio"}
+    for provider in faults:
+        assert ask(sandbox, "PUT", f"/_sandbox/faults/{provider}", {"mode": "revoked"})[0] == 200
+    assert {fault.mode for fault in sandbox.state.faults().values()} == {"revoked"}
 
 
 def test_strangers_cannot_reach_it_by_another_name(sandbox: Sandbox) -> None:

@@ -1,0 +1,60 @@
+"""The sandbox's page: what was sent, to look at, and what the sandbox accepts."""
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import Final
+
+from flask import render_template_string
+
+from portal.sandbox.state import State
+
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark;"
+    "overflow-wrap:anywhere}"
+    "pre{white-space:pre-wrap}dt{font-weight:600}article{border-top:1px solid;padding:1rem 0}"
+)
+POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}';"
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+"""The content security policy of the page and of everything beside it."""
+_PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Sandbox outbox</title><link rel="icon" href="data:,"><style>{{ style|safe }}</style></head>
+<body><h1>Sandbox outbox</h1>
+<p>What the portal sent through providers played by the sandbox. Nothing here has left this machine.</p>
+{% for fault in faults %}<p><strong>Fault on for {{ fault[0] }}: {{ fault[1].mode }}</strong></p>{% endfor %}
+{% for sent in messages %}
+<article>{% if sent.channel == "sms" %}
+<h2>Text message to {{ sent.to }}</h2>
+<dl><dt>From</dt><dd>{{ sent["from"] or sent.messaging_service_sid }}</dd>
+<dt>At</dt><dd>{{ sent.at }}</dd><dt>Through</dt><dd>{{ sent.provider }}, {{ sent.sid }}</dd>
+<dt>Segments</dt><dd>{{ sent.segments }}</dd></dl>
+<pre>{{ sent.text }}</pre>
+{% else %}
+<h2>{{ sent.subject or "(no subject)" }}</h2>
+<dl><dt>From</dt><dd>{{ sent.from_header }} (envelope {{ sent["from"] }})</dd>
+<dt>To</dt><dd>{{ sent.to|join(", ") }}</dd>
+<dt>At</dt><dd>{{ sent.at }}</dd><dt>Through</dt><dd>{{ sent.provider }}</dd>
+<dt>Message ID</dt><dd>{{ sent.message_id }}</dd></dl>
+<pre>{{ sent.text }}</pre>
+{% if sent.html %}<details><summary>HTML source</summary><pre>{{ sent.html }}</pre></details>{% endif %}
+{% endif %}</article>
+{% else %}<p>Nothing was sent yet.</p>{% endfor %}
+<h2>What the sandbox accepts</h2>
+<dl>{% for provider, account in accounts.items() %}{% for name, value in account.items() %}
+<dt>{{ provider }}: {{ name }}</dt><dd>{{ value }}</dd>{% endfor %}{% endfor %}</dl>
+</body></html>
+"""
+
+
+def outbox_page(state: State, accounts: object) -> str:
+    """Return the page.
+
+    Args:
+        state: what the sandbox remembers.
+        accounts: by provider, what it accepts: name to value.
+    """
+    faults = [(name, fault) for name, fault in state.faults().items() if fault.mode != "none"]
+    messages = state.outbox()[:100]
+    return render_template_string(_PAGE, messages=messages, accounts=accounts, faults=faults, style=_STYLE)
