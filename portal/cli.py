@@ -14,6 +14,7 @@ from portal import demo as demo_data
 from portal.accounts.commands import token_group, user_group
 from portal.audit.commands import audit_group
 from portal.audit.key_commands import keys_group
+from portal.health.commands import integrations_group
 from portal.keyring import KeyringError
 from portal.sandbox import SMTP_PORT as SANDBOX_SMTP_PORT
 from portal.sandbox import WEB_PORT as SANDBOX_PORT
@@ -153,5 +154,6 @@ def sandbox(port: int, smtp_port: int) -> None:
 
 main.add_command(_bind(user_group), "user")
 main.add_command(_bind(token_group), "token")
+main.add_command(_bind(integrations_group), "integrations")
 main.add_command(_bind(audit_group), "audit")
 main.add_command(_bind(keys_group), "keys")

@@ -62,6 +62,9 @@ TABLE = {
     "GET overview.detail": "admin",
     "POST overview.check": "admin",
     "POST overview.check_all": "admin",
+    "GET overview.settings": "admin",
+    "GET overview.style_guide": "admin",
+    "POST overview.try_out": "admin",
     # Integrations
     "GET integrations.new": "admin",
     "GET integrations.create_drawer": "admin",
@@ -78,6 +81,8 @@ TABLE = {
     "GET audit.index": "admin",
     "POST audit.verify": "admin",
     "GET audit.credential_access": "admin",
+    # The API described for people; the API itself is called in tests/api/test_who.py
+    "GET api.docs": "admin",
 }
 OPEN_WHILE_ENROLLING = {
     "accounts.two_factor_required",
@@ -113,7 +118,7 @@ class Route:
 
 
 def routes(app: Flask, **ids: object) -> list[Route]:
-    """Return every route with each of its methods; unknown ids are made up."""
+    """Return every route of the pages with each of its methods; unknown ids are made up."""
     values: dict[str, Any] = {
         "slug": "smtp",
         "filename": "icons.svg",
@@ -126,6 +131,9 @@ def routes(app: Flask, **ids: object) -> list[Route]:
     with app.test_request_context():
         for rule in app.url_map.iter_rules():
             assert rule.methods is not None
+            asked = rule_of(app, rule.endpoint)
+            if asked and asked.scope:
+                continue
             path = app.url_for(rule.endpoint, **{name: values[name] for name in rule.arguments}, _external=False)
             found += [Route(method, rule.endpoint, path) for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
     return found

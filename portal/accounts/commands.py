@@ -1,6 +1,5 @@
 """The commands `portal user …` and `portal token …`, for the operator, inside an application context with keys."""
 
-import getpass
 import secrets
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from portal.accounts import api_tokens, enrolment, hashing, service, two_factor,
 from portal.accounts.errors import AccountsError
 from portal.accounts.models import Organization, User
 from portal.audit import trail
+from portal.audit.actor import operator
 from portal.database import db, reading, unit_of_work
 from portal.web import access
 from portal.web.access import Role
@@ -176,17 +176,10 @@ def _place_of(user: User, slug: str) -> service.Place:
 def _as_operator() -> Iterator[None]:
     """Act as the person in the shell; what they can mend ends in one line and exit code 1."""
     try:
-        with trail.acting_as(trail.Actor("command", name=_login())):
+        with trail.acting_as(operator()):
             yield
     except (AccountsError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-
-
-def _login() -> str:
-    try:
-        return f"{getpass.getuser()} in the shell"
-    except (KeyError, OSError):
-        return "The shell"
 
 
 def _password(from_stdin: bool) -> tuple[str, bool]:

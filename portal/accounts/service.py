@@ -100,6 +100,11 @@ def time_zone_of(organization_id: uuid.UUID) -> str:
     return db.session.scalar(select(Organization.time_zone).where(Organization.id == organization_id)) or "UTC"
 
 
+def phone_of(user_id: uuid.UUID) -> str:
+    """Return the number that a person gave in their profile, in E.164; empty where they gave none."""
+    return db.session.scalar(select(User.phone).where(User.id == user_id)) or ""
+
+
 def user_by_email(email: str) -> User | None:
     """Return the user with this address (as values.email returned it), disabled or not."""
     return db.session.scalar(select(User).where(User.email == email))

@@ -67,7 +67,8 @@ def phone(text: str) -> str:
     Raises:
         ValueError: it is no number with a country code.
     """
-    digits = re.sub(r"[\s().\-/]", "", text)
+    # Dashes as word processors set them; and the zero of +44 (0)20, which is dialled at home only.
+    digits = re.sub(r"\(0\)|[\s().\-/\u2010-\u2015\u2212]", "", text)
     if digits and not re.fullmatch(r"\+[1-9][0-9]{6,14}", digits):
         raise ValueError("Write the number with + and the country code, like +61 400 000 000.")
     return digits

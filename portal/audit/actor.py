@@ -1,5 +1,6 @@
 """Who acts and from where, for the thread or request that is running."""
 
+import getpass
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,14 @@ SYSTEM = Actor("system", name="Portal")
 
 _actor: ContextVar[Actor] = ContextVar("portal_actor", default=SYSTEM)
 _find_origin: Callable[[], Origin] = Origin
+
+
+def operator() -> Actor:
+    """Return the person in the shell, as whom commands act."""
+    try:
+        return Actor("command", name=f"{getpass.getuser()} in the shell")
+    except (KeyError, OSError):
+        return Actor("command", name="The shell")
 
 
 def current_actor() -> Actor:

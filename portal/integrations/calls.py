@@ -12,7 +12,16 @@ from flask import current_app
 from portal.database import in_transaction
 from portal.integrations.models import Integration
 from portal.providers import catalogue
-from portal.providers.base import Context, OutgoingEmail, Provider, Report, SendOutcome, SendsEmail
+from portal.providers.base import (
+    Context,
+    OutgoingEmail,
+    OutgoingSms,
+    Provider,
+    Report,
+    SendOutcome,
+    SendsEmail,
+    SendsSms,
+)
 from portal.providers.network import GuardedNetwork
 from portal.providers.sandboxed import sandbox_context
 from portal.security.network import AddressPolicy
@@ -61,6 +70,17 @@ class Call:
         if not isinstance(provider, SendsEmail):
             raise TypeError(f"{provider.name} carries no email")
         return self._run(lambda credentials, context: provider.send_email(credentials, context, message))
+
+    def send_sms(self, message: OutgoingSms) -> SendOutcome:
+        """Send one text message.
+
+        Raises:
+            TypeError: the provider carries no text messages.
+        """
+        provider = self.provider
+        if not isinstance(provider, SendsSms):
+            raise TypeError(f"{provider.name} carries no text messages")
+        return self._run(lambda credentials, context: provider.send_sms(credentials, context, message))
 
     def _run(self, method: Callable[[Mapping[str, Any], Context], R]) -> R:
         if in_transaction():

@@ -14,9 +14,10 @@ from portal.integrations.credentials import StoredSecret
 from portal.integrations.drafts import Submission
 from portal.integrations.forms import LIMITS, DrawerForm
 from portal.integrations.models import Condition, Integration, Status
+from portal.integrations.sending import CHANNELS, Sent
 from portal.integrations.usage import Usage
 from portal.providers import catalogue
-from portal.providers.base import Capability, Provider, Report, SendOutcome
+from portal.providers.base import Capability, Failure, Outcome, Provider, Report
 from portal.providers.fields import FieldKind
 
 STATUS_WORDS = {Status.ACTIVE: "Active", Status.ERROR: "Error"}
@@ -148,14 +149,23 @@ def _copied(report: Report) -> str:
     return "\n".join(lines)
 
 
-def of_sending(outcome: SendOutcome, to: str, receipt: str) -> Shown:
-    """Return what the drawer shows of a test email; one that was accepted is as good as a passed test."""
+def of_sending(sent: Sent, receipt: str) -> Shown:
+    """Return what the drawer shows of a test message; one that was accepted is as good as a passed test."""
+    title, outcome = sent.channel.title, sent.outcome
     if outcome.error is None:
-        said = f"The server said: {outcome.provider_id or 'accepted'}"
-        return Shown(f"Test email accepted for {to}", "ok", said, receipt=receipt)
-    error = outcome.error
+        said = sent.channel.accepted.format(answer=outcome.provider_id or "accepted")
+        return Shown(f"{title} accepted for {sent.to}", "ok", said, receipt=receipt)
+    # What may have been sent is not called unsent: sending it again could cost money twice.
+    unsent = "unconfirmed" if outcome.outcome is Outcome.UNKNOWN_OUTCOME else "not sent"
+    # A recipient who cannot be reached says nothing about the values of the integration.
+    failed = outcome.outcome is not Outcome.RECIPIENT_REJECTED
+    return Shown(f"{title} {unsent}: {outcome.error.title}", "err", _refusal(outcome.error), tested=failed)
+
+
+def _refusal(error: Failure) -> str:
+    code = f" Code {error.code}." if error.code not in ("", error.reason) and error.code not in error.said else ""
     said = f' The server said: "{error.said}"' if error.said else ""
-    return Shown(f"Test email not sent: {error.title}", "err", f"{error.message} {error.hint}{said}", tested=True)
+    return f"{error.message} {error.hint}{code}{said}"
 
 
 def saved_words(integration: Integration, report: Report | None) -> str:
@@ -175,8 +185,8 @@ def usage(form: DrawerForm, zone: str) -> Usage | None:
 
 
 def usage_of(integration: Integration, zone: str) -> Usage | None:
-    """Return what an integration sent this hour and today, where it carries email."""
-    if Capability.EMAIL not in integration.capabilities:
+    """Return what an integration sent this hour and today, where it carries messages."""
+    if CHANNELS.keys().isdisjoint(integration.capabilities):
         return None
     return counters.of(integration.id, day_starts=_midnight(zone))
 

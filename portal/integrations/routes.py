@@ -16,6 +16,7 @@ from portal.integrations.drafts import Draft, Invalid
 from portal.integrations.forms import DrawerForm
 from portal.integrations.models import Integration
 from portal.integrations.presenting import Shown
+from portal.integrations.sending import Channel
 from portal.providers import catalogue
 from portal.providers.base import Provider
 from portal.providers.catalogue import UnknownProvider
@@ -62,7 +63,7 @@ def create_drawer(slug: str) -> Response:
 @blueprint.post("/new/<slug>")
 @allow(Who.ADMIN)
 def create(slug: str) -> Response:
-    """Test, save, or send a test email with what the drawer of a new integration holds."""
+    """Test, save, or send a test message with what the drawer of a new integration holds."""
     provider = _provider(slug)
     return _submitted(forms.empty(provider, name=""), None)
 
@@ -77,7 +78,7 @@ def edit_drawer(integration_id: uuid.UUID) -> Response:
 @blueprint.post("/<uuid:integration_id>/edit")
 @allow(Who.ADMIN)
 def edit(integration_id: uuid.UUID) -> Response:
-    """Test, save, or send a test email with what the drawer of a stored integration holds."""
+    """Test, save, or send a test message with what the drawer of a stored integration holds."""
     with reading():
         integration = _get(integration_id)
         form = _stored_form(integration)
@@ -170,7 +171,7 @@ def _stored_form(integration: Integration) -> DrawerForm:
 
 def _drawer(form: DrawerForm, shown: Shown | None = None, *, status: int = 200) -> Response:
     """Render the drawer, as a fragment or as a page of its own."""
-    shown = shown or Shown()
+    shown, channel = shown or Shown(), sending.channel_of(form.provider)
     return page(
         "integrations/drawer.html",
         block="drawer",
@@ -178,7 +179,10 @@ def _drawer(form: DrawerForm, shown: Shown | None = None, *, status: int = 200) 
         form=form,
         shown=shown,
         usage=presenting.usage(form, accounts.time_zone_of(identity().organization_id)),
-        test_to=request.form.get("test_to", identity().email),
+        channel=channel,
+        test_to=request.form.get("test_to", sending.own_address(channel, identity())),
+        to_test=request.args.get("to") == "send-test",
+        from_settings=_from_settings(),
         can_sandbox=sandbox_is_there(),
         alone=_stands_alone(),
         ask_access=bool(form.stored) and not is_recent(identity()),
@@ -190,6 +194,11 @@ def _stands_alone() -> bool:
     return not wants_fragment() or request.form.get("alone") == "1"
 
 
+def _from_settings() -> bool:
+    """Return whether the drawer was opened from the settings view, to which it leads back."""
+    return request.values.get("from") == "settings"
+
+
 def _submitted(form: DrawerForm, integration: Integration | None) -> Response:
     """Do what the pressed button asks, with the values that were sent."""
     intent = request.form.get("intent", "test")
@@ -198,8 +207,9 @@ def _submitted(form: DrawerForm, integration: Integration | None) -> Response:
             draft = drafts.check(form.provider, forms.read(form.provider, request.form), integration)
         _require_recent(draft)
         form = forms.sent(form, request.form, {})
-        if intent == "send_test":
-            return _sent_test(form, draft)
+        channel = sending.channel_of(form.provider)
+        if intent == "send_test" and channel:
+            return _sent_test(form, draft, channel)
         if intent in ("save", "test_and_save"):
             return _saved(form, draft, test_first=intent == "test_and_save")
         return _tested(form, draft)
@@ -238,13 +248,12 @@ def _busy(form: DrawerForm) -> Response:
     return _drawer(form, Shown(title="Not tested: several tests are running", text="Try again in some seconds."))
 
 
-def _sent_test(form: DrawerForm, draft: Draft) -> Response:
-    to = request.form.get("test_to", "").strip()
+def _sent_test(form: DrawerForm, draft: Draft, channel: Channel) -> Response:
     try:
-        outcome = sending.send_test_email(draft, to=to, who=identity())
+        sent = sending.send_test(draft, channel, to=request.form.get("test_to", ""), who=identity())
     except TooBusy:
         return _busy(form)
-    return _drawer(form, presenting.of_sending(outcome, to, drafts.receipt(draft) if outcome.ok else ""))
+    return _drawer(form, presenting.of_sending(sent, drafts.receipt(draft) if sent.outcome.ok else ""))
 
 
 def _saved(form: DrawerForm, draft: Draft, *, test_first: bool) -> Response:
@@ -279,8 +288,10 @@ def _store(draft: Draft, *, verified: bool, failed: bool) -> tuple[Integration, 
 
 def _after_save(integration: Integration, body: str, *, leave: bool) -> Response:
     """Close the drawer over the page that it belongs to; go to the integration's own where that one is out of date."""
-    detail = url_for("overview.detail", integration_id=integration.id)
+    home = url_for("overview.detail", integration_id=integration.id)
+    if _from_settings():
+        home, leave = url_for("overview.settings"), False
     if leave or _stands_alone():
-        return go_to(detail, toast="Integration saved.", body=body)
+        return go_to(home, toast="Integration saved.", body=body)
     response = trigger(trigger(Response(status=204), "drawer-close"), CHANGED)
     return add_toast(response, "Integration saved.", body=body)

@@ -1,11 +1,12 @@
-"""Overview room: the pages that compose several rooms, dashboard and integration detail."""
+"""Overview room: the pages that compose several rooms: dashboard, integration detail, settings view, style guide."""
 
 from flask import Flask
 
+from portal.overview import settings_routes, style_guide
 from portal.overview.navigation import navigation
 from portal.overview.routes import blueprint
 
-__all__ = ["init_app"]
+__all__ = ["init_app", "settings_routes", "style_guide"]
 
 
 def init_app(app: Flask) -> None:

@@ -20,10 +20,13 @@ class Item:
 
 
 HEALTH = (
-    Item("Integrations", "overview.dashboard", ("overview.", "integrations.")),
+    Item("Integrations", "overview.dashboard", ("overview.dashboard", "overview.detail", "integrations.")),
     Item("Health logs", "health.index", ("health.",)),
 )
 SETTINGS = (
+    Item("Integrations", "overview.settings", ("overview.settings",)),
+    Item("API tokens", "accounts.tokens", ("accounts.tokens", "accounts.new_token", "accounts.create_token")),
+    Item("API", "api.docs", ("api.",)),
     Item("Audit", "audit.index", ("audit.index", "audit.verify")),
     Item("Credential access", "audit.credential_access", ("audit.credential_access",)),
 )

@@ -1,6 +1,7 @@
 """Pages that compose several rooms: dashboard, integration detail, checks from both."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -156,7 +157,7 @@ def _board() -> dict[str, Any]:
         "statuses": STATUS_CHOICES,
         "run": progress,
         "quick": None,
-        "every": LIVELY if _is_busy(found.items, progress) else CALM,
+        "every": LIVELY if is_busy(found.items, progress) else CALM,
     }
 
 
@@ -178,7 +179,8 @@ def _offered_capability(value: str) -> bool:
     return value in dict(presenting.capability_choices())
 
 
-def _is_busy(integrations: list[Integration], progress: health.Progress | None) -> bool:
+def is_busy(integrations: Sequence[Integration], progress: health.Progress | None = None) -> bool:
+    """Return whether checks run that a page should show as they end."""
     checking = any(each.check_token or (each.last_health_check is None and each.enabled) for each in integrations)
     return checking or bool(progress and progress.remaining)
 

@@ -233,11 +233,12 @@
     return wrong.length === 0;
   }
 
-  /** Go to the result of a test, else to the first message, else (in a drawer) to the first field. */
+  /** Go to the result of a test, else to the first message, else (in a drawer) to the field it was opened for, or the first. */
   function focusFirst(root, field = false) {
     const invalid = find("[aria-invalid=true]", root);
     const spot = find("[data-result]", root) ?? (invalid?.matches("fieldset") ? find("input", invalid) : invalid);
-    (spot ?? (field ? all(CONTROLS, root).find((control) => control.checkVisibility()) : null))?.focus();
+    const start = () => find("[autofocus]", root) ?? all(CONTROLS, root).find((control) => control.checkVisibility());
+    (spot ?? (field ? start() : null))?.focus();
   }
 
   /** A tested result belongs to the values tested: once one changes, the result fades. */
@@ -512,5 +513,5 @@
   prepare(document.body);
   all("#toasts > .toast:not([data-tone=err])").forEach(expire);
   showDrawer();
-  if (!currentDrawer()) focusFirst(find("main") ?? document.body);
+  if (!currentDrawer() && !find("[data-guide]")) focusFirst(find("main") ?? document.body);
 })();
