@@ -1,6 +1,7 @@
 """The portal command: serve, work, migrate, demo, sandbox, and the commands of the rooms."""
 
 import logging
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import wraps
 from typing import Any
@@ -118,20 +119,23 @@ def migrate() -> None:
 def demo(reset: bool, serve_it: bool, port: int) -> None:
     """Fill the database with the demo organization, its integrations wired to the sandbox."""
     settings = with_base_url(_settings(), "127.0.0.1", port)
-    if not settings.sandbox_url:
-        settings = replace(settings, sandbox_url=f"http://127.0.0.1:{SANDBOX_PORT}")
-    app = create_app(settings)
-    held = serving.lock_embedded(app)
-    serving.prepare(app)
-    with app.app_context():
-        logins = demo_data.fill(reset=reset)
-    if held:
-        held.close()
-    _say_logins(logins)
-    if serve_it:
-        with Sandbox().start(SANDBOX_PORT, SANDBOX_SMTP_PORT) as sandbox:
-            click.echo(f"What the sandbox received: {sandbox.url}")
+    with ExitStack() as stack:
+        if serve_it and not settings.sandbox_url:
+            # On any free port: another demo, or a sandbox that somebody else started, may be running.
+            sandbox = stack.enter_context(Sandbox().start(port=0, smtp_port=0))
+            settings = replace(settings, sandbox_url=sandbox.url)
+        app = create_app(replace(settings, sandbox_url=settings.sandbox_url or f"http://127.0.0.1:{SANDBOX_PORT}"))
+        _say_logins(_fill_demo(app, reset=reset))
+        if serve_it:
+            click.echo(f"What the sandbox received: {settings.sandbox_url}")
             serving.serve(app, host="127.0.0.1", port=port, threads=12)
+
+
+def _fill_demo(app: Flask, *, reset: bool) -> list[demo_data.Login]:
+    with serving.lock_embedded(app) or nullcontext():
+        serving.prepare(app)
+        with app.app_context():
+            return demo_data.fill(reset=reset)
 
 
 def _say_logins(logins: list[demo_data.Login]) -> None:
