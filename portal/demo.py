@@ -1,7 +1,8 @@
 """The demo organization: members, integrations wired to the sandbox, and some days of health logs."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select
@@ -23,7 +24,11 @@ from portal.web.access import Role
 
 ORGANIZATION, ZONE = "Northline Staffing", "Australia/Sydney"
 PASSWORD = "walk-through-the-portal"  # noqa: S105 - printed for whoever tries the demo; nothing real lies behind it
-SANDBOX_PASSWORD = "sandbox-password"  # noqa: S105 - the one password that the sandbox accepts
+SENDER = "noreply@northline.example"
+# What the sandbox accepts; it publishes all of this itself, and only the command line may import it.
+SANDBOX_PASSWORD = "sandbox-password"  # noqa: S105 - published, as said
+SENDGRID_KEY = "SG.sandbox-key-that-sends." + "whoever-holds-this-key-opens-only-a-sandbox"
+TWILIO_ACCOUNT = {"account_sid": "AC" + "5a" * 16, "auth_token": "7e" * 16, "from_number": "+61491570006"}
 DAYS = 3
 EVERY = timedelta(minutes=5)
 
@@ -50,13 +55,36 @@ class Example:
     """An integration of the demo organization."""
 
     name: str
-    preset: str
+    provider: str
+    values: Mapping[str, str] = field(repr=False)
     host: str
-    password: str = SANDBOX_PASSWORD
+    port: int = 443
+    """Where it connects to, for the failures of its made-up history."""
     enabled: bool = True
     verified: bool = True
     usual_ms: int = 90
     """Median response time of its made-up history, in milliseconds."""
+
+
+def _mail_server(
+    name: str,
+    preset: str,
+    host: str,
+    *,
+    password: str = SANDBOX_PASSWORD,
+    enabled: bool = True,
+    verified: bool = True,
+    usual_ms: int = 90,
+) -> Example:
+    values = {
+        "preset": preset,
+        "host": host,
+        "username": "apikey" if preset == "sendgrid" else "portal@northline.example",
+        "password": password,
+        "from_email": SENDER,
+        "from_name": ORGANIZATION,
+    }
+    return Example(name, "smtp", values, host, 587, enabled=enabled, verified=verified, usual_ms=usual_ms)
 
 
 PEOPLE = (
@@ -65,12 +93,20 @@ PEOPLE = (
     Person("Priya Raman", "priya@northline.example", Role.AGENT),
 )
 EXAMPLES = (
-    Example("Email relay", "mailgun", "smtp.mailgun.org", usual_ms=120),
-    Example("Invoices and payslips", "sendgrid", "smtp.sendgrid.net", usual_ms=80),
-    Example("Interview invitations", "outlook", "smtp.office365.com", usual_ms=210),
-    Example("Old office server", "custom", "mail.northline.example", password="expired-password", usual_ms=45),  # noqa: S106 - refused on purpose
-    Example("Newsletter", "ses", "email-smtp.us-east-1.amazonaws.com", enabled=False),
-    Example("Careers mailbox", "gmail", "smtp.gmail.com", password="not-the-app-password", verified=False),  # noqa: S106 - refused on purpose
+    Example(
+        "Candidate emails",
+        "sendgrid",
+        {"api_key": SENDGRID_KEY, "verified_sender": SENDER, "from_name": ORGANIZATION},
+        "api.sendgrid.com",
+        usual_ms=140,
+    ),
+    Example("Shift reminders", "twilio", TWILIO_ACCOUNT, "api.twilio.com", usual_ms=170),
+    _mail_server("Email relay", "mailgun", "smtp.mailgun.org", usual_ms=120),
+    _mail_server("Invoices and payslips", "sendgrid", "smtp.sendgrid.net", usual_ms=80),
+    _mail_server("Interview invitations", "outlook", "smtp.office365.com", usual_ms=210),
+    _mail_server("Old office server", "custom", "mail.northline.example", password="expired-password", usual_ms=45),  # noqa: S106 - refused on purpose
+    _mail_server("Newsletter", "ses", "email-smtp.us-east-1.amazonaws.com", enabled=False),
+    _mail_server("Careers mailbox", "gmail", "smtp.gmail.com", password="not-the-app-password", verified=False),  # noqa: S106 - refused on purpose
 )
 
 
@@ -121,17 +157,10 @@ def _person(person: Person, place: Organization, password_hash: str) -> Login:
 
 
 def _integration(example: Example, place: Organization) -> Integration:
-    provider = catalogue.get("smtp")
+    provider = catalogue.get(example.provider)
     submission = Submission(
         name=example.name,
-        raw={
-            "preset": example.preset,
-            "host": example.host,
-            "username": "apikey" if example.preset == "sendgrid" else "portal@northline.example",
-            "password": example.password,
-            "from_email": "noreply@northline.example",
-            "from_name": ORGANIZATION,
-        },
+        raw=example.values,
         verbs={},
         limits={"max_per_hour": "1000", "max_per_day": "25000"},
         sandbox=True,
@@ -164,7 +193,7 @@ def _log(integration: Integration, moment: datetime, example: Example, source: r
         status=LogStatus.FAILURE if failed else LogStatus.SUCCESS,
         response_time_ms=10_000 if failed else max(5, round(source.lognormvariate(0, 0.35) * example.usual_ms)),
         error_class=Outcome.TIMEOUT if failed else None,
-        error_message=f"{example.host} did not answer on port 587 within 10 s." if failed else None,
+        error_message=f"{example.host} did not answer on port {example.port} within 10 s." if failed else None,
         detail={"steps": [], "asked_by": ""},
         checked_at=moment,
     )

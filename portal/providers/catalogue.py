@@ -1,9 +1,15 @@
 """The catalogue: every provider the portal knows, one line each."""
 
 from portal.providers.base import Capability, Provider
+from portal.providers.sendgrid import SENDGRID
 from portal.providers.smtp import SMTP
+from portal.providers.twilio import TWILIO
 
-PROVIDERS: tuple[Provider, ...] = (SMTP,)  # fmt: skip - one line each
+PROVIDERS: tuple[Provider, ...] = (
+    SMTP,
+    SENDGRID,
+    TWILIO,
+)
 
 
 class UnknownProvider(KeyError):

@@ -13,6 +13,7 @@ from portal.security.redaction import strip_controls
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MOST_NAMES: Final = 4
+_TLS_NAMES: Final = {"TLSv1.2": "TLS 1.2", "TLSv1.3": "TLS 1.3"}
 
 
 @lru_cache(maxsize=8)
@@ -39,6 +40,18 @@ def valid_until(connection: ssl.SSLSocket) -> datetime | None:
     certificate = connection.getpeercert() or {}
     ends = certificate.get("notAfter")
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), UTC) if ends else None
+
+
+def describe(connection: ssl.SSLSocket, facts: dict[str, str | int]) -> str:
+    """Return version and certificate of a verified connection in words, and note both among the facts of a report."""
+    version = connection.version() or "TLS"
+    shown = _TLS_NAMES.get(version, version)
+    facts["tls"] = shown
+    ends = valid_until(connection)
+    if ends is None:
+        return shown
+    facts["certificate_expires_at"] = ends.isoformat()
+    return f"{shown}, certificate valid to {day(ends)}"
 
 
 @dataclass(frozen=True)

@@ -4,29 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from socket import socket
-from typing import Protocol
 
+from portal.http import Network
 from portal.security.network import Address, AddressPolicy, NetworkError, Resolver, connect_any, resolve
 
-
-class Network(Protocol):
-    """What a driver may do with the network. Times are seconds."""
-
-    def resolve(self, host: str, port: int, timeout: float) -> Sequence[Address]:
-        """Return at least one address of the host, each allowed.
-
-        Raises:
-            NetworkError: not found, refused by the guard, or the resolver failed (see portal.security.network).
-        """
-        ...
-
-    def connect(self, addresses: Sequence[Address], timeout: float) -> tuple[socket, Address]:
-        """Connect to the first of these addresses that answers.
-
-        Raises:
-            OSError: none answered; TimeoutError when the time was over.
-        """
-        ...
+__all__ = ["GuardedNetwork", "Network", "NoSandbox", "SandboxDown", "SandboxNetwork"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +38,8 @@ class SandboxNetwork:
     Attributes:
         ip: the sandbox's address.
         port: where connections go.
-        ports: other places for certain asked-for ports, such as 465 to the listener that starts with TLS.
+        ports: other places for certain asked-for ports: 465 to the mail server that starts with TLS, 443 to the one
+            that plays web APIs.
     """
 
     ip: IPv4Address | IPv6Address

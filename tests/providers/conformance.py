@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from socket import socket
+from string import Formatter
 from typing import NoReturn
 
 from portal.providers.base import (
@@ -12,16 +13,19 @@ from portal.providers.base import (
     Context,
     Outcome,
     OutgoingEmail,
+    OutgoingSms,
     Provider,
     Report,
     SendOutcome,
     SendsEmail,
+    SendsSms,
     Value,
 )
 from portal.providers.fields import SECRET_LOOKS, Field, FieldKind
 from portal.providers.parsing import parse
+from portal.providers.rest.errors import ROWS as HTTP_ROWS
 from portal.providers.validation import validate
-from portal.security.network import Address, HostNotFound, ResolverFailed, ResolverTimeout
+from portal.security.network import Address, HostNotFound, ResolverFailed, ResolverTimeout, canonical_host
 
 CANARY = "cAnArY-7f3b9e-do-not-show"
 MUST_BE_TOLD_APART = {
@@ -32,6 +36,8 @@ MUST_BE_TOLD_APART = {
     Outcome.PROVIDER_ERROR,
     Outcome.INVALID_REQUEST,
 }
+PLACES = {"name", "host", "port", "seconds", "when", "names", "until", "cause", "kind", "status", "sender"}
+"""What the words of an HTTP provider's errors may leave to be filled."""
 _NOT_A_FIELD_OF_SECRETS = {FieldKind.CHOICE, FieldKind.SWITCH, FieldKind.CONFIRM}
 _FORBIDDEN_WORDS = re.compile(r"!|\bplease\b|\boops\b|successfully", re.IGNORECASE)
 
@@ -141,6 +147,21 @@ def survives_a_dead_network(provider: Provider) -> None:
             assert report.error.message.endswith("."), f"{error!r} has no sentence"
             assert report.error.hint.endswith("."), f"{error!r} has no hint"
             assert any(step.state == "failed" for step in report.steps), "no step failed"
+        for sent in send_all(provider, Context(network=DeadNetwork(error), deadline=1.0)):
+            assert sent.outcome in {Outcome.UNREACHABLE, Outcome.TIMEOUT}, f"{error!r} is {sent.outcome} when sending"
+
+
+def names_its_hosts(provider: Provider) -> None:
+    """Hosts are plain names, and a driver that names some has words for all that happens over HTTP."""
+    for host in provider.hosts:
+        assert canonical_host(host) == host, f"{host} is not in its plain form"
+    assert not provider.docs or provider.docs.startswith("https://"), "docs"
+    if provider.hosts:
+        missing = {row.reason for row in HTTP_ROWS} - {row.reason for row in provider.errors}
+        assert not missing, f"no words for: {sorted(missing)}"
+        for row in provider.errors:
+            used = {name for _, name, _, _ in Formatter().parse(row.message + row.hint) if name is not None}
+            assert used <= PLACES, f"{row.reason} has places that nobody fills: {used - PLACES}"
 
 
 def never_shows_a_secret(provider: Provider) -> None:
@@ -148,8 +169,7 @@ def never_shows_a_secret(provider: Provider) -> None:
     shown: list[object] = [provider, provider.as_dict()]
     for report in _reports(provider, HostNotFound("h")):
         shown += [report, report.as_dict(), *report.steps]
-    if isinstance(provider, SendsEmail):
-        shown.append(_sent(provider))
+    shown += send_all(provider, Context(network=DeadNetwork(HostNotFound("h")), deadline=1.0))
     for each in shown:
         assert CANARY not in f"{each!r} {each}", f"secret in {type(each).__name__}"
     values = {field.name: "••••1234" if field.secret else "\0bad\n" for field in provider.fields}
@@ -170,11 +190,17 @@ def _reports(provider: Provider, error: Exception) -> list[Report]:
     return [provider.probe(credentials, context), provider.test(credentials, context)]
 
 
-def _sent(provider: SendsEmail) -> SendOutcome:
-    message = OutgoingEmail(to=("a@example.com",), subject="s", text="t")
-    assert isinstance(provider, Provider)
-    context = Context(network=DeadNetwork(HostNotFound("h")), deadline=1.0)
-    return provider.send_email(example_credentials(provider), context, message)
+def send_all(provider: Provider, context: Context) -> list[SendOutcome]:
+    """Send one message of every kind that the provider carries."""
+    credentials = example_credentials(provider)
+    sent = []
+    if isinstance(provider, SendsEmail):
+        sent.append(
+            provider.send_email(credentials, context, OutgoingEmail(to=("a@example.com",), subject="s", text="t"))
+        )
+    if isinstance(provider, SendsSms):
+        sent.append(provider.send_sms(credentials, context, OutgoingSms(to="+15550100199", text="t")))
+    return sent
 
 
 CHECKS: tuple[Callable[[Provider], None], ...] = (
@@ -183,6 +209,7 @@ CHECKS: tuple[Callable[[Provider], None], ...] = (
     declares_sound_fields,
     words_every_error,
     agrees_with_capabilities,
+    names_its_hosts,
     survives_a_dead_network,
     never_shows_a_secret,
     describes_itself,

@@ -10,6 +10,7 @@ from portal.providers.base import Capability, Context, Credentials, Outcome, Pro
 from portal.providers.catalogue import UnknownProvider
 from portal.providers.fields import Choice, Field, FieldKind, ShowIf
 from portal.providers.outcomes import ErrorRow
+from portal.providers.sendgrid import SENDGRID
 from portal.providers.smtp import SMTP
 from tests.providers import conformance
 from tests.providers.conformance import CANARY, CHECKS, with_field
@@ -82,6 +83,10 @@ BROKEN: list[tuple[Provider, Check]] = [
     (replace(SMTP, errors=(*SMTP.errors, SMTP.errors[0])), conformance.words_every_error),
     (replace(SMTP, capabilities=(Capability.CHAT,)), conformance.agrees_with_capabilities),
     (replace(_careless(), capabilities=(Capability.EMAIL,)), conformance.agrees_with_capabilities),
+    (replace(SENDGRID, hosts=("API.sendgrid.com",)), conformance.names_its_hosts),
+    (replace(SENDGRID, errors=SENDGRID.errors[1:]), conformance.names_its_hosts),
+    (replace(SENDGRID, errors=(*SENDGRID.errors, replace(_ROW, hint="{nobody}."))), conformance.names_its_hosts),
+    (replace(SENDGRID, docs="http://example.com"), conformance.names_its_hosts),
     (_careless(), conformance.survives_a_dead_network),
     (_careless(), conformance.never_shows_a_secret),
 ]

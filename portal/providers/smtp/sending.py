@@ -1,6 +1,7 @@
 """Sending one email through a session, and telling exactly what became of it."""
 
 from portal.providers.base import OutgoingEmail, RecipientOutcome, SendOutcome
+from portal.providers.messages import InvalidMessage, ended, recipients
 from portal.providers.outcomes import Failure, Outcome, ProviderError
 from portal.providers.smtp import mail
 from portal.providers.smtp.errors import TABLE
@@ -16,15 +17,15 @@ def send(session: Session, message: OutgoingEmail) -> SendOutcome:
     sender = message.from_email or data.from_email
     name = message.from_name or ("" if message.from_email else data.from_name)
     try:
-        to = mail.recipients(message)
+        to = recipients(message)
         built = mail.build(message, sender=sender, sender_name=name, now=session.context.now())
-    except mail.InvalidMessage as invalid:
-        return _ended(Failure.of(TABLE["message_invalid"], {"cause": str(invalid)}), message.to)
+    except InvalidMessage as invalid:
+        return ended(Failure.of(TABLE["message_invalid"], {"cause": str(invalid)}), message.to)
     message_id = str(built["Message-ID"])
     try:
         return _deliver(session, built["From"].addresses[0].addr_spec, to, mail.payload(built), message_id)
     except ProviderError as error:
-        return _ended(error.failure, to, message_id)
+        return ended(error.failure, to, message_id)
 
 
 def _deliver(session: Session, sender: str, to: tuple[str, ...], payload: bytes, message_id: str) -> SendOutcome:
@@ -51,12 +52,3 @@ def _recipient(address: str, failure: Failure | None) -> tuple[RecipientOutcome,
     if failure is None:
         return RecipientOutcome(address=address, outcome=Outcome.OK), None
     return RecipientOutcome(address=address, outcome=failure.outcome, code=failure.code, detail=failure.said), failure
-
-
-def _ended(failure: Failure, to: tuple[str, ...], message_id: str = "") -> SendOutcome:
-    """The outcome when the message as a whole came to nothing; it is the same for everybody."""
-    recipients = tuple(
-        RecipientOutcome(address=address, outcome=failure.outcome, code=failure.code, detail=failure.said)
-        for address in to
-    )
-    return SendOutcome(outcome=failure.outcome, error=failure, message_id=message_id, recipients=recipients)

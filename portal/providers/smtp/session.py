@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from portal.providers.base import Context, Credentials
-from portal.providers.certificates import client_context, day, valid_until
+from portal.providers.certificates import client_context, describe
 from portal.providers.outcomes import Failure, ProviderError
 from portal.providers.smtp.client import AUTH_OK, Client, NoLoginOffered, Reply
 from portal.providers.smtp.login import Login
@@ -19,7 +19,6 @@ from portal.security.network import Address
 CONNECT_LIMIT: Final = 10.0
 """Seconds that connecting may take at most, so that some of the call's time is left to say why."""
 GOODBYE_LIMIT: Final = 1.0
-_TLS_NAMES: Final = {"TLSv1.2": "TLS 1.2", "TLSv1.3": "TLS 1.3"}
 
 
 class Session:
@@ -83,7 +82,7 @@ class Session:
             self._ask_for_tls()
         with self._words.during(Stage.TLS):
             connection = self.client.encrypt(client_context(self.context.extra_ca_pem), self._server_name)
-        shown = self._describe(connection)
+        shown = describe(connection, self.facts)
         if security == "tls":
             self._greet()
             return f"TLS from the start, {shown}"
@@ -179,16 +178,6 @@ class Session:
             raise self._words.error("starttls_not_offered")
         reply = self._command(Stage.TLS, "STARTTLS")
         self._expect(Stage.TLS, reply, 220)
-
-    def _describe(self, connection: ssl.SSLSocket) -> str:
-        version = connection.version() or "TLS"
-        shown = _TLS_NAMES.get(version, version)
-        self.facts["tls"] = shown
-        ends = valid_until(connection)
-        if ends is None:
-            return shown
-        self.facts["certificate_expires_at"] = ends.isoformat()
-        return f"{shown}, certificate valid to {day(ends)}"
 
     def _command(self, stage: Stage, verb: str) -> Reply:
         with self._words.during(stage):
