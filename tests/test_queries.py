@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 
 from portal import clock
 from portal.database import db, reading, unit_of_work
-from portal.health import checks
+from portal.health import checks, metrics
 from portal.health import service as health
 from portal.health.models import HealthCheckRun
 from portal.health.service import LogFilters
@@ -150,6 +150,11 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
         "list by name, next page": (
             "ix_integrations_list",
             read(lambda: queries.search(organization_id=organization, filters=Filters(), cursor=next_name))),
+        "integrations of a provider": (
+            "uq_integrations_live_name",
+            read(lambda: queries.of_provider(organization_id=organization, provider="telnyx"))),
+        "figures of an integration": (
+            "ix_health_logs_of_integration", read(lambda: metrics.of(integration_id=integration, window="24h"))),
         "progress of a run": ("ix_integrations_run", read(lambda: health.progress(started))),
         "logs of a run": ("ix_health_logs_of_run", read(lambda: health.progress(started))),
         "newest run": (

@@ -98,21 +98,32 @@ def last_use(integration_id: uuid.UUID) -> LastUse | None:
     return LastUse(*row) if row else None
 
 
-def list_accesses(*, organization_id: uuid.UUID, before: uuid.UUID | None = None) -> AccessPage:
-    """Return 25 rows of an organization, newest first.
+def list_accesses(
+    *,
+    organization_id: uuid.UUID,
+    before: uuid.UUID | None = None,
+    place: tuple[datetime, uuid.UUID] | None = None,
+    limit: int = PAGE,
+) -> AccessPage:
+    """Return one page of an organization's rows, newest first.
 
     Args:
         organization_id: whose.
         before: the last row of the page before; none for the newest.
+        place: time and id of that row as they were, for callers who remember them: a row that counts moves up.
+        limit: rows in a page.
     """
     table = CredentialAccess
     wanted = select(table).where(table.organization_id == organization_id)
     last = before and db.session.scalar(wanted.where(table.id == before))
     if last:
-        earlier = and_(table.last_at == last.last_at, table.id < last.id)
-        wanted = wanted.where(table.last_at <= last.last_at, or_(table.last_at < last.last_at, earlier))
-    rows = list(db.session.scalars(wanted.order_by(table.last_at.desc(), table.id.desc()).limit(PAGE + 1)))
-    return AccessPage(rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None)
+        place = (last.last_at, last.id)
+    if place:
+        at, row_id = place
+        earlier = and_(table.last_at == at, table.id < row_id)
+        wanted = wanted.where(table.last_at <= at, or_(table.last_at < at, earlier))
+    rows = list(db.session.scalars(wanted.order_by(table.last_at.desc(), table.id.desc()).limit(limit + 1)))
+    return AccessPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
 def _row(

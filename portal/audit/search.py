@@ -42,8 +42,10 @@ class EntryPage:
     """Number of the last entry here, where the next page goes on; none on the last page."""
 
 
-def list_entries(*, organization_id: uuid.UUID | None, filters: Filters, before: int | None = None) -> EntryPage:
-    """Return 25 entries of an organization's trail.
+def list_entries(
+    *, organization_id: uuid.UUID | None, filters: Filters, before: int | None = None, limit: int = PAGE
+) -> EntryPage:
+    """Return one page of an organization's trail.
 
     Pages go by time and number, so each is as fast as the first. A text is looked for entry by entry.
 
@@ -51,14 +53,17 @@ def list_entries(*, organization_id: uuid.UUID | None, filters: Filters, before:
         organization_id: whose trail; None is the installation's.
         filters: what to show.
         before: the number of the last entry of the page before; none for the newest.
+        limit: entries in a page.
     """
     chain = chain_of(organization_id)
     last = db.session.scalar(_moment(chain, before)) if before and 0 < before < LAST else None
-    rows = list(db.session.scalars(page_query(chain, filters, last, before)))
-    return EntryPage(rows[:PAGE], rows[PAGE - 1].seq if len(rows) > PAGE else None)
+    rows = list(db.session.scalars(page_query(chain, filters, last, before, limit)))
+    return EntryPage(rows[:limit], rows[limit - 1].seq if len(rows) > limit else None)
 
 
-def page_query(chain: uuid.UUID, filters: Filters, at: datetime | None, before: int | None) -> Select[AuditEntry]:
+def page_query(
+    chain: uuid.UUID, filters: Filters, at: datetime | None, before: int | None, limit: int = PAGE
+) -> Select[AuditEntry]:
     """Return the query of a page, and of one entry more, which tells whether there is another page.
 
     Args:
@@ -66,12 +71,13 @@ def page_query(chain: uuid.UUID, filters: Filters, at: datetime | None, before: 
         filters: what to show.
         at: the moment of the last entry of the page before; none for the newest page.
         before: that entry's number.
+        limit: entries in a page.
     """
     entry = AuditEntry
     wanted = select(entry).where(entry.chain == chain, *_conditions(filters))
     if at:
         wanted = wanted.where(entry.at <= at, or_(entry.at < at, and_(entry.at == at, entry.seq < before)))
-    return wanted.order_by(entry.at.desc(), entry.seq.desc()).limit(PAGE + 1)
+    return wanted.order_by(entry.at.desc(), entry.seq.desc()).limit(limit + 1)
 
 
 def count_all(organization_id: uuid.UUID | None) -> int:

@@ -157,8 +157,13 @@ def _travels(provider: Provider, integration: Integration, values: Mapping[str, 
     return integration.sandbox != sandbox or changes_destination(provider, integration.config, values)
 
 
+def tidy(name: str) -> str:
+    """Return a name as it is stored: without signs that nobody sees, blanks made one."""
+    return " ".join(strip_controls(name).split())
+
+
 def _name(text: str, errors: dict[str, str]) -> str:
-    name = " ".join(strip_controls(text).split())
+    name = tidy(text)
     if not name:
         errors["name"] = "Give the integration a name, such as Email relay."
     elif len(name) > NAME_LENGTH:

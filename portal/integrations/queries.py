@@ -60,6 +60,7 @@ SEVERITY = case(
     else_=3,
 )
 LAST_SYNC = func.coalesce(Integration.last_sync, LONG_AGO, type_=Integration.last_sync.type)
+FAILING_SINCE = func.coalesce(Integration.failing_since, LONG_AGO, type_=Integration.failing_since.type)
 NAME, PROVIDER = Integration.name_key.expression, Integration.provider.expression
 SORTS = {
     "name": Sort(((NAME, str),)),
@@ -162,10 +163,38 @@ def stats(*, organization_id: uuid.UUID) -> Stats:
     return Stats(*db.session.execute(query).one())
 
 
+def everything(*, organization_id: uuid.UUID) -> Sequence[Integration]:
+    """Return all integrations of the organization by name."""
+    return db.session.scalars(_live(organization_id).order_by(NAME, Integration.id)).all()
+
+
+def of_provider(*, organization_id: uuid.UUID, provider: str, lock: bool = False) -> Sequence[Integration]:
+    """Return the organization's integrations of one provider by name; `lock` as for get."""
+    query = _live(organization_id).where(Integration.provider == provider).order_by(NAME, Integration.id)
+    return db.session.scalars(query.with_for_update() if lock else query).all()
+
+
 def failing(*, organization_id: uuid.UUID, limit: int = 20) -> Sequence[Integration]:
     """Return the integrations in error, the longest failing first."""
+    return failing_page(organization_id=organization_id, limit=limit).items
+
+
+def failing_page(*, organization_id: uuid.UUID, cursor: str = "", limit: int = PAGE) -> Page[Integration]:
+    """Return one page of the integrations in error, the longest failing first.
+
+    Raises:
+        ValueError: the cursor is not one of this list.
+    """
     query = _live(organization_id).where(Integration.status == Status.ERROR, Integration.enabled)
-    return db.session.scalars(query.order_by(Integration.failing_since, Integration.id).limit(limit)).all()
+    key = tuple_(FAILING_SINCE, Integration.id)
+    if cursor:
+        since, row_id = decode_cursor(cursor, 2)
+        types = [FAILING_SINCE.type, Integration.id.type]
+        query = query.where(key > tuple_(cursor_moment(since), uuid.UUID(row_id), types=types))
+    rows = db.session.scalars(query.order_by(FAILING_SINCE, Integration.id).limit(limit + 1)).all()
+    items = list(rows[:limit])
+    last = items[-1] if len(rows) > limit else None
+    return Page(items, encode_cursor(last.failing_since or LONG_AGO, last.id) if last else None)
 
 
 def connected(*, organization_id: uuid.UUID) -> dict[str, tuple[int, int]]:

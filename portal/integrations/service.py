@@ -119,8 +119,13 @@ def delete(*, integration: Integration) -> None:
     db.session.flush()
 
 
+def name_key(name: str) -> str:
+    """Return a name as it is compared: in an organization no two integrations of a provider share it."""
+    return name.casefold()[:NAME_KEY_LENGTH]
+
+
 def _apply(integration: Integration, draft: Draft, now: datetime) -> None:
-    integration.name, integration.name_key = draft.name, draft.name.casefold()[:NAME_KEY_LENGTH]
+    integration.name, integration.name_key = draft.name, name_key(draft.name)
     integration.config, integration.sandbox = draft.config, draft.sandbox
     integration.max_per_hour, integration.max_per_day = draft.max_per_hour, draft.max_per_day
     integration.updated_at = now

@@ -1,0 +1,184 @@
+"""Endpoints of the JSON API: one declaration each, from which requests are checked and the OpenAPI document is made."""
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import wraps
+from typing import Any, Final
+
+from flask import Blueprint
+from flask.wrappers import Response
+
+from portal.api import faults, reading
+from portal.api.schema import Schema
+from portal.web.access import Who, allow
+
+blueprint = Blueprint("api", __name__, url_prefix="/api")
+OPERATIONS: Final[list["Operation"]] = []
+"""Every endpoint, in the order in which the document shows them."""
+
+View = Callable[..., Any]
+Choose = Callable[..., Schema]
+"""Returns the schema that one body must follow; gets the body, and what stands in the path by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """What a request carries.
+
+    Attributes:
+        schema: returns what the document shows; the providers' declarations are part of it.
+        choose: returns what one body is held against, once it says which provider it is for.
+        example: shown in the documentation.
+    """
+
+    schema: Callable[[], Schema]
+    choose: Choose
+    example: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What comes back with one status; `schema` is None where nothing comes."""
+
+    about: str
+    schema: Schema | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One endpoint.
+
+    Attributes:
+        name: of the view; the document's operationId.
+        method: in capitals.
+        path: below /api, as Flask writes it.
+        summary: a few words; `about` says what there is to add.
+        tag: under which heading the documentation shows it.
+        scope: what a token must be allowed to do.
+        query: the parameters that the address may carry.
+        problems: statuses it answers besides those that follow from the rest.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    about: str
+    tag: str
+    scope: str
+    answers: Mapping[int, Answer]
+    query: Mapping[str, Schema]
+    body: Body | None
+    problems: tuple[int, ...]
+
+    @property
+    def url(self) -> str:
+        """The path as OpenAPI writes it, from the root."""
+        return "/api" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", self.path)
+
+    @property
+    def path_names(self) -> list[str]:
+        """The names of what the path carries."""
+        return re.findall(r"<(?:\w+:)?(\w+)>", self.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surface:
+    """A part of the API with one address, one audience and one scope."""
+
+    prefix: str
+    who: Who
+    scope: str
+
+    def endpoint(
+        self,
+        method: str,
+        path: str,
+        *,
+        tag: str,
+        answers: Mapping[int, Answer],
+        query: Mapping[str, Schema] | None = None,
+        body: Body | None = None,
+        problems: tuple[int, ...] = (),
+    ) -> Callable[[View], View]:
+        """Declare an endpoint. The view's docstring is its documentation, and the view gets only what was checked.
+
+        It is called with what stands in the path, and with `query` and `body` where they are declared; it returns what
+        is answered, or a pair of that and the status where the declaration names several.
+        """
+
+        def declare(view: View) -> View:
+            summary, _, about = inspect.cleandoc(view.__doc__ or "").partition("\n")
+            operation = Operation(
+                name=view.__name__,
+                method=method,
+                path=self.prefix + path,
+                summary=summary.rstrip("."),
+                about=" ".join(about.split()),
+                tag=tag,
+                scope=self.scope,
+                answers=answers,
+                query=query or {},
+                body=body,
+                problems=problems,
+            )
+            OPERATIONS.append(operation)
+            run = allow(self.who, scope=self.scope)(_runner(operation, view))
+            blueprint.add_url_rule(operation.path, operation.name, run, methods=[method])
+            return view
+
+        return declare
+
+
+def _runner(operation: Operation, view: View) -> View:
+    @wraps(view)
+    def run(**path: Any) -> Response:
+        given = {**path, **_checked(operation, path)}
+        with faults.as_problems():
+            found = view(**given)
+        return _respond(operation, found)
+
+    return run
+
+
+def _checked(operation: Operation, path: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters and body as the declaration wants them."""
+    given: dict[str, Any] = {"query": reading.query(operation.query)}
+    if operation.body:
+        choose = operation.body.choose
+        given["body"] = reading.body(lambda sent: choose(sent, **path))
+    elif operation.method == "POST":
+        reading.no_body()
+    return given if operation.query else {name: value for name, value in given.items() if name != "query"}
+
+
+def _respond(operation: Operation, found: Any) -> Response:
+    value, status = found if isinstance(found, tuple) else (found, next(iter(operation.answers)))
+    if operation.answers[status].schema is None:
+        response = Response(status=status)
+        del response.headers["Content-Type"]
+        return response
+    text = json.dumps(value, default=_plain, ensure_ascii=False)  # masks stay legible in a terminal
+    return Response(text.encode(errors="replace"), status, mimetype="application/json")
+
+
+def _plain(value: object) -> str:
+    """Return times in UTC as RFC 3339 writes them, and everything else (ids) as text."""
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+def moment(value: datetime) -> str:
+    """Return a moment in UTC as RFC 3339 writes it, to the microsecond."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+admin = Surface(prefix="/admin", who=Who.ADMIN, scope="admin")
+"""What admins do, in the portal or by a token."""

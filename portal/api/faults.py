@@ -1,0 +1,59 @@
+"""What services refuse, as problems of the API."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from portal.health.service import Disabled
+from portal.integrations.calls import TooBusy
+from portal.integrations.drafts import CHANGED, Invalid
+from portal.integrations.upsert import SeveralFound
+from portal.web.problems import Problem
+
+OWN_FIELDS = {"name": "name", "sandbox": "sandbox", "interval": "health_check_interval_minutes"}
+"""Fields of a draft that are no credentials, as the API calls them."""
+LIMITS = ("max_per_hour", "max_per_day")
+WAIT = 5
+"""Seconds after which a place for a test may be free again."""
+
+
+@contextmanager
+def as_problems() -> Iterator[None]:
+    """Turn what a service refuses into a problem.
+
+    Raises:
+        Problem: a service refused.
+    """
+    try:
+        yield
+    except Invalid as error:
+        raise _invalid(error) from None
+    except SeveralFound as error:
+        detail = "Name the one that you mean, or another name to add one."
+        raise Problem(
+            409, title="Several integrations of this provider", detail=detail, integrations=error.found
+        ) from None
+    except Disabled:
+        detail = "A disabled integration is not checked. Enable it first."
+        raise Problem(409, title="Integration disabled", detail=detail) from None
+    except TooBusy:
+        detail = "Several tests are running. Try again in some seconds."
+        raise Problem(429, title="Too many tests at once", detail=detail, headers={"Retry-After": str(WAIT)}) from None
+
+
+def _invalid(error: Invalid) -> Problem:
+    if error.errors.get("form") == CHANGED:
+        return changed()
+    return Problem(422, errors=[(_field(name), sentence) for name, sentence in error.errors.items()])
+
+
+def changed() -> Problem:
+    """Return the problem of an integration that somebody else changed or switched off meanwhile."""
+    return Problem(
+        409, title="Changed meanwhile", detail="Somebody changed this integration meanwhile. Send this again."
+    )
+
+
+def _field(name: str) -> str:
+    if name in LIMITS:
+        return f"limits.{name}"
+    return OWN_FIELDS.get(name) or f"credentials.{name}"

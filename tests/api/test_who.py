@@ -1,0 +1,197 @@
+"""Who may do what by the API: every endpoint, called by everybody; and what replacing secrets asks for besides."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select, update
+
+from portal import clock
+from portal.accounts import api_tokens
+from portal.accounts import service as accounts
+from portal.accounts.models import ApiToken
+from portal.api.declaring import OPERATIONS, Operation
+from portal.database import reading, unit_of_work
+from tests.api.conftest import Caller, make_token, smtp, wanted
+from tests.support.integrations import CANARY, Mail, all_integrations, load, make_integration, stored_secrets
+from tests.support.people import Browser, Team, make_team
+
+pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+
+TABLE = {
+    "nobody": "401 Credentials missing",
+    "a token that is none": "401 Token not accepted",
+    "a revoked token": "401 Token not accepted",
+    "an expired token": "401 Token not accepted",
+    "a disabled member's token": "401 Token not accepted",
+    "a token without the scope": "403 Scope missing",
+    "a token of somebody without two-factor authentication": "403 Two-factor authentication required",
+    "an agent": "403 Admins only",
+    "an agent's token": "403 Admins only",
+    "an admin without two-factor authentication": "403 Two-factor authentication required",
+    "an admin": "passes",
+    "an admin's token": "passes",
+    "the owner": "passes",
+    "the owner's token": "passes",
+}
+
+
+def revoked(app: Flask, team: Team) -> str:
+    token = make_token(app, team.admin)
+    with app.app_context(), unit_of_work() as session:
+        newest = session.scalars(select(ApiToken.id).order_by(ApiToken.id.desc())).first()
+        assert newest is not None
+        api_tokens.revoke(organization_id=team.organization_id, token_id=newest)
+    return token
+
+
+def expired(app: Flask, team: Team) -> str:
+    with time_machine.travel(clock.now().replace(year=2020)):
+        return make_token(app, team.admin, days=1)
+
+
+def disabled(app: Flask, team: Team) -> str:
+    token = make_token(app, team.owner)
+    with app.app_context(), unit_of_work():
+        accounts.disable(team.owner.user_id)
+    return token
+
+
+CALLERS: dict[str, Callable[[Flask, Team], Caller]] = {
+    "nobody": lambda app, team: Caller(app, browser=Browser(app)),
+    "a token that is none": lambda app, team: Caller(app, token="prt_" + "x" * 38),
+    "a revoked token": lambda app, team: Caller(app, token=revoked(app, team)),
+    "an expired token": lambda app, team: Caller(app, token=expired(app, team)),
+    "a disabled member's token": lambda app, team: Caller(app, token=disabled(app, team)),
+    "a token without the scope": lambda app, team: Caller(
+        app, token=make_token(app, team.admin, scopes=["events:write", "messages:read"])
+    ),
+    "a token of somebody without two-factor authentication": lambda app, team: Caller(
+        app, token=make_token(app, team.newcomer)
+    ),
+    "an agent": lambda app, team: Caller(app, browser=Browser(app, team.agent)),
+    "an agent's token": lambda app, team: Caller(app, token=make_token(app, team.agent)),
+    "an admin without two-factor authentication": lambda app, team: Caller(app, browser=Browser(app, team.newcomer)),
+    "an admin": lambda app, team: Caller(app, browser=Browser(app, team.admin)),
+    "an admin's token": lambda app, team: Caller(app, token=make_token(app, team.admin)),
+    "the owner": lambda app, team: Caller(app, browser=Browser(app, team.owner)),
+    "the owner's token": lambda app, team: Caller(app, token=make_token(app, team.owner)),
+}
+BODIES: dict[str, Any] = {
+    "put_integration": wanted(name="Another"),
+    "change_integration": {"name": "Renamed"},
+    "test_values": {"provider": "smtp", "credentials": smtp()},
+}
+
+
+def path_of(operation: Operation, integration: uuid.UUID) -> str:
+    return operation.url.removeprefix("/api/admin").replace("{integration_id}", str(integration))
+
+
+@pytest.mark.parametrize("who", TABLE)
+def test_every_endpoint_is_open_to_those_in_the_table(app: Flask, team: Team, mail: Mail, who: str) -> None:
+    relay = make_integration(app, team.admin)
+    call = CALLERS[who](app, team)
+    found = {}
+    for operation in sorted(OPERATIONS, key=lambda each: each.method == "DELETE"):
+        answer = call(operation.method, path_of(operation, relay), BODIES.get(operation.name))
+        if answer.status_code in (401, 403):
+            found[operation.name] = f"{answer.status_code} {answer.json['title']}"
+            assert ("WWW-Authenticate" in answer.headers) == (answer.status_code == 401)
+        else:
+            assert answer.status_code < 300, f"{operation.name}: {answer.text}"
+            found[operation.name] = "passes"
+    assert found == {operation.name: TABLE[who] for operation in OPERATIONS}
+    assert (load(app, relay).deleted_at is not None) == (TABLE[who] == "passes")
+
+
+@pytest.mark.parametrize("path", ["/api/openapi.json", "/api/docs"])
+def test_the_documentation_is_for_admins(app: Flask, team: Team, path: str) -> None:
+    assert Browser(app, team.admin).get(path).status_code == 200
+    assert Browser(app, team.agent).get(path).status_code == 403
+    for stranger in (Browser(app), Browser(app, team.newcomer)):
+        assert stranger.get(path).status_code in (303, 401, 403)
+    token = {"Authorization": f"Bearer {make_token(app, team.admin)}"}
+    assert app.test_client().get("/api/openapi.json", headers=token).status_code == 200
+    assert app.test_client().get("/api/docs", headers=token).status_code == 303, "a page takes no tokens"
+
+
+def test_nothing_of_another_organization_is_there(app: Flask, team: Team, mail: Mail) -> None:
+    relay = make_integration(app, team.admin, "Very private relay")
+    before = load(app, relay)
+    spy = Caller(app, token=make_token(app, make_team(app, "Southgate").owner))
+    for operation in OPERATIONS:
+        answer = spy(operation.method, path_of(operation, relay), BODIES.get(operation.name))
+        assert "Very private" not in answer.text, operation.name
+        if operation.path_names:
+            assert answer.status_code == 404, operation.name
+    after = load(app, relay)
+    columns = [column.key for column in after.__mapper__.columns]
+    assert {name: getattr(after, name) for name in columns} == {name: getattr(before, name) for name in columns}
+
+
+def test_a_token_works_in_its_organization_alone_and_wins_over_a_cookie(app: Flask, team: Team) -> None:
+    make_integration(app, team.admin, "Very private relay")
+    stranger = make_team(app, "Southgate").owner
+    both = Caller(app, browser=Browser(app, team.admin))
+    both.headers = {"Authorization": f"Bearer {make_token(app, stranger)}"}
+    assert both("GET", "/integrations").json == []
+    assert both("POST", "/integrations", wanted(name="Theirs")).status_code == 201, "a token needs no CSRF header"
+    assert [each.organization_id for each in all_integrations(app)][1] == stranger.organization_id
+
+
+def test_a_sessions_writes_need_the_csrf_header(app: Flask, team: Team, by_session: Caller, mail: Mail) -> None:
+    relay = make_integration(app, team.admin)
+    del by_session.headers["X-CSRFToken"]
+    for operation in OPERATIONS:
+        answer = by_session(operation.method, path_of(operation, relay), BODIES.get(operation.name))
+        expected = (200, None) if operation.method == "GET" else (403, "CSRF token missing")
+        assert (answer.status_code, (answer.json or {}).get("title") if answer.status_code > 200 else None) == expected
+    assert (len(all_integrations(app)), mail.tested, mail.probed) == (1, [], [])
+
+
+REPLACING: list[tuple[str, dict[str, Any]]] = [
+    ("PATCH", {"credentials": {"password": "another password"}}),
+    ("PATCH", {"credentials": {"password": None, "username": None}}),
+    ("PATCH", {"credentials": {"host": "evil.example.com"}}),
+    ("POST", wanted(credentials=smtp(password="another password"))),
+    ("POST", wanted(credentials=smtp(password="", host="evil.example.com"))),
+]
+
+
+@pytest.mark.parametrize(("method", "body"), REPLACING)
+def test_a_session_replaces_or_redirects_secrets_only_right_after_a_confirmation(
+    app: Flask, team: Team, method: str, body: dict[str, Any]
+) -> None:
+    relay = make_integration(app, team.admin)
+    path = f"/integrations/{relay}" if method == "PATCH" else "/integrations"
+    browser = Browser(app, team.admin)
+    browser.forget_confirmation()
+    session = Caller(app, browser=browser)
+    answer = session(method, path, body)
+    assert (answer.status_code, answer.json["title"]) == (403, "Recent authentication required")
+    assert stored_secrets(app, relay)["password"] == CANARY
+    assert load(app, relay).config["host"] == "mail.example.com"
+    assert Caller(app, token=make_token(app, team.admin))(method, path, body).status_code == 200
+    assert Caller(app, browser=Browser(app, team.admin))(method, path, body).status_code == 200
+
+
+def test_a_session_changes_everything_else_without_a_confirmation(app: Flask, team: Team) -> None:
+    relay = make_integration(app, team.admin)
+    browser = Browser(app, team.admin)
+    browser.forget_confirmation()
+    session = Caller(app, browser=browser)
+    body = {"enabled": False, "name": "New name", "credentials": {"from_name": "Portal", "password": ""}}
+    assert session("PATCH", f"/integrations/{relay}", body).status_code == 200
+    assert session("POST", "/integrations", wanted(name="Second")).status_code == 201
+
+
+def test_the_last_use_of_a_token_is_noted(app: Flask, team: Team, api: Caller) -> None:
+    with app.app_context(), unit_of_work() as session:
+        session.execute(update(ApiToken).values(last_used_at=None))
+    api("GET", "/integrations/stats")
+    with app.app_context(), reading() as session:
+        assert session.scalars(select(ApiToken.last_used_at)).one() is not None
