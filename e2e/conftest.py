@@ -11,7 +11,7 @@ from e2e.support.canary import GOOD, leaks, leaks_in_folder
 from e2e.support.portal import Portal
 from e2e.support.seeding import Place, Seeder
 from e2e.support.visiting import Visitor
-from portal.sandbox import Sandbox, mailserver
+from portal.sandbox import Sandbox
 from tests.support.browser import find_browser, launch_args
 
 PICTURES = Path(__file__).resolve().parents[1] / "test-results"
@@ -41,10 +41,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def mail() -> Iterator[Sandbox]:
     """The provider sandbox, whose mail server accepts the canary as its only password."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mailserver, "PASSWORD", GOOD)
-        with Sandbox().start(port=0, smtp_port=0) as sandbox:
-            yield sandbox
+    with Sandbox(mail_password=GOOD).start(port=0, smtp_port=0) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="session")

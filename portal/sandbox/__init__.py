@@ -7,9 +7,9 @@ from typing import Self
 from portal.sandbox.apis import APIS
 from portal.sandbox.certificates import Authority
 from portal.sandbox.control import control_app
-from portal.sandbox.mailserver import PASSWORD
 from portal.sandbox.playing import ApiService
 from portal.sandbox.services import HOST, MailService, WebService
+from portal.sandbox.state import MAIL_PASSWORD as PASSWORD
 from portal.sandbox.state import Fault, State
 
 __all__ = ["PASSWORD", "Sandbox", "SandboxError", "serve"]
@@ -25,8 +25,8 @@ class SandboxError(Exception):
 class Sandbox:
     """The sandbox's servers, on this machine's loopback address alone. start() and stop() once each."""
 
-    def __init__(self) -> None:
-        self.state = State(("smtp", *(api.slug for api in APIS)))
+    def __init__(self, *, mail_password: str = PASSWORD) -> None:
+        self.state = State(("smtp", *(api.slug for api in APIS)), mail_password=mail_password)
         self._authority = Authority()
         self._mail = MailService(self.state, self._authority)
         self._apis = ApiService(self.state, self._authority, APIS)

@@ -12,8 +12,6 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from portal.sandbox.state import Fault, FaultMode, State
 
-PASSWORD: Final = "sandbox-password"  # noqa: S105 - the sandbox's published password
-"""The one password that the sandbox accepts, with any user name."""
 HOST_NAME: Final = "sandbox.portal.test"
 LARGEST_MESSAGE: Final = 10 * 1024 * 1024
 _LONGEST_TEXT: Final = 32768
@@ -41,7 +39,7 @@ class Desk:
             return AuthResult(success=False, handled=False)
         server.note(f"AUTH {mechanism} {given.login.decode('utf-8', 'replace')}")
         refusal = _REFUSALS.get(server.fault.mode)
-        if refusal is None and given.password != PASSWORD.encode():
+        if refusal is None and given.password != self._state.mail_password.encode():
             refusal = "535 5.7.8 Authentication failed: the sandbox does not know this password"
         return AuthResult(success=refusal is None, handled=False, message=refusal, auth_data=given.login)
 

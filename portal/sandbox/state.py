@@ -70,15 +70,20 @@ def _whole(asked: Mapping[str, object], name: str, low: int, high: int) -> int |
     return value
 
 
+MAIL_PASSWORD: Final = "sandbox-password"  # noqa: S105 - the sandbox's published password
+
+
 class State:
     """Shared by the sandbox's servers, each of which runs in threads of its own.
 
     Attributes:
         providers: slugs of the providers that the sandbox plays.
+        mail_password: the one password that the mail server accepts, with any user name.
     """
 
-    def __init__(self, providers: Iterable[str] = ("smtp",)) -> None:
+    def __init__(self, providers: Iterable[str] = ("smtp",), *, mail_password: str = MAIL_PASSWORD) -> None:
         self.providers = tuple(providers)
+        self.mail_password = mail_password
         self._lock = Lock()
         self._faults: dict[str, Fault] = {}
         self._requests: deque[dict[str, object]] = deque(maxlen=MOST_KEPT)
