@@ -76,6 +76,30 @@ def test_admin_int_002_add_smtp_integration(visitor: Visitor, seeds: Seeder, pla
     visitor.look()
 
 
+def test_a_mail_service_words_the_fields_and_takes_its_values_along(visitor: Visitor, place: Place) -> None:
+    open_drawer(visitor)
+    drawer = visitor.drawer
+    confirm = drawer.get_by_text("Send user name and password without encryption")
+    expect(confirm).to_be_hidden()
+    drawer.locator("[name=preset]").select_option("sendgrid")
+    expect(drawer.get_by_label("User name (API key)")).to_have_value("apikey")
+    expect(drawer.get_by_text("Always the word apikey.")).to_be_visible()
+    drawer.locator("[name=preset]").select_option("gmail")
+    username = drawer.get_by_label("User name (full address)")
+    expect(username).to_have_value("")
+    expect(username).to_have_accessible_description("The whole Gmail or Workspace address.")
+    expect(drawer.get_by_label("SMTP host")).to_have_value("smtp.gmail.com")
+    username.fill("dana@northline.example")
+    drawer.locator("[name=preset]").select_option("outlook")
+    expect(drawer.get_by_label("User name (full address)")).to_have_value("dana@northline.example")
+    drawer.locator("[name=preset]").select_option("custom")
+    expect(drawer.get_by_label("User name (optional)")).to_have_value("dana@northline.example")
+    expect(drawer.get_by_label("SMTP host")).to_have_value("smtp.office365.com")
+    drawer.locator("[name=security][value=none]").check()
+    expect(confirm).to_be_visible()
+    visitor.look()
+
+
 def test_admin_int_003_test_smtp_connection(visitor: Visitor, seeds: Seeder, place: Place, mail: Sandbox) -> None:
     open_drawer(visitor)
     # The way to a server of one's own: no sandbox in between, a private address that the operator allowed.

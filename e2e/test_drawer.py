@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from e2e.support.canary import GOOD, WRONG
 from e2e.support.seeding import Place, Seeder
@@ -157,3 +157,19 @@ def test_show_unmasks_what_is_being_typed(opened: Visitor) -> None:
     expect(password).to_have_attribute("type", "text")
     opened.button("Hide").click()
     expect(password).to_have_attribute("type", "password")
+
+
+def test_reloading_asks_before_it_drops_what_was_typed(visitor: Visitor, place: Place) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    visitor.page.on("dialog", answer)
+    visitor.go("/admin/integrations/new/smtp")
+    visitor.page.reload()
+    assert asked == []
+    visitor.drawer.locator("[name=host]").fill("mail.northline.example")
+    visitor.page.reload()
+    assert asked == ["beforeunload"]

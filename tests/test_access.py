@@ -366,6 +366,14 @@ def test_every_change_needs_the_token_of_a_form(app: Flask, team: Team, reached:
         assert "Nothing was stored." in answer.text
 
 
+def test_whoever_was_signed_out_meanwhile_is_told_that(app: Flask, team: Team) -> None:
+    nobody = Browser(app)
+    for htmx in (False, True):
+        answer = nobody.client.post("/admin/integrations/check-all", headers={"HX-Request": "true"} if htmx else {})
+        assert (answer.status_code, "You are signed out" in answer.text) == (401, True)
+    assert nobody.client.post("/login", data={}).status_code == 400
+
+
 def test_no_change_is_taken_from_another_site(app: Flask, team: Team, reached: list[str]) -> None:
     admin = Browser(app)
     for route in (each for each in routes(app) if each.method == "POST"):

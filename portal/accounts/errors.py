@@ -23,7 +23,7 @@ class WrongCodeError(AccountsError):
     """The second factor was wrong, or already used."""
 
     def __init__(self) -> None:
-        super().__init__("This code is wrong or was already used. Wait for the next one and try again.")
+        super().__init__("This code is wrong or was already used. Try a new one.")
 
 
 class WrongAnswerError(AccountsError):

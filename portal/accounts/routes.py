@@ -64,12 +64,14 @@ def login() -> Response:
         return go_to(browser.target() or browser.home(who))
     form = SignInForm()
     if not form.validate_on_submit():
-        return _form_page("accounts/login.html", form, next=browser.target())
+        with reading():
+            unowned = setup.is_open()
+        return _form_page("accounts/login.html", form, next=browser.target(), unowned=unowned)
     email, password = str(form.email.data), str(form.password.data)
     try:
         opened = sign_in.sign_in(email=email, password=password, origin=browser.origin(email), hasher=hashing.hasher())
     except AccountsError as error:
-        return _refused("accounts/login.html", form, "password", error, next=browser.target())
+        return _refused("accounts/login.html", form, "password", error, next=browser.target(), unowned=False)
     if isinstance(who, Identity):
         sign_in.sign_out(who)
     if opened.pending:

@@ -44,7 +44,8 @@ def verify_command() -> None:
     load_keys()
     faults = []
     with reading():
-        for name in chain.chains():
+        chains = chain.chains()
+        for name in chains:
             result = trail.verify(None if name == INSTALLATION else name)
             if result.ok:
                 noun = "entry" if result.entries == 1 else "entries"
@@ -53,6 +54,8 @@ def verify_command() -> None:
                 faults.append(f"{_title(name)}: {result.reason} First bad entry: {result.first_bad_seq}.")
     if faults:
         raise click.ClickException(" ".join(faults))
+    if not chains:
+        click.echo("There are no entries yet.")
 
 
 @audit_group.command("export")

@@ -8,7 +8,7 @@ from portal.integrations.credentials import StoredSecret
 from portal.integrations.drafts import Submission, Verb
 from portal.integrations.models import Integration
 from portal.providers.base import Capability, Provider
-from portal.providers.fields import Field, FieldKind
+from portal.providers.fields import Choice, Field, FieldKind
 from portal.providers.validation import initial
 
 LIMITS = ("max_per_hour", "max_per_day")
@@ -76,6 +76,12 @@ class DrawerForm:
         """Return the options of a choice with their explanations."""
         return [(choice.value, choice.label, choice.help) for choice in each.choices]
 
+    def wordings(self, each: Field) -> dict[str, dict[str, dict[str, str]]] | None:
+        """Return, by option, how choosing it words other fields: note beside the label, help, placeholder."""
+        named = {name for choice in each.choices for name in (*choice.suffixes, *choice.helps, *choice.placeholders)}
+        fields = [self.provider.field(name) for name in sorted(named)]
+        return {choice.value: {one.name: _worded(one, choice) for one in fields} for choice in each.choices} or None
+
     def limits(self, each: Field) -> dict[str, Any]:
         """Return what the browser checks by itself: the lengths and bounds of the declaration."""
         given = {"maxlength": each.max_length, "autocomplete": each.autocomplete or "off", "spellcheck": "false"}
@@ -91,6 +97,15 @@ class DrawerForm:
     def has_limits(self) -> bool:
         """Whether the provider carries email, whose amount per hour and day can be limited."""
         return Capability.EMAIL in self.provider.capabilities
+
+
+def _worded(each: Field, choice: Choice) -> dict[str, str]:
+    """Return how a field is worded while that option is chosen."""
+    return {
+        "note": choice.suffixes.get(each.name, each.suffix) or ("" if each.required else "optional"),
+        "help": choice.helps.get(each.name, each.help),
+        "placeholder": choice.placeholders.get(each.name, each.placeholder),
+    }
 
 
 def empty(provider: Provider, *, name: str) -> DrawerForm:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, abort, get_flashed_messages, request
+from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 
 from portal.extensions import csrf
@@ -34,8 +35,18 @@ def _guard(app: Flask) -> None:
         if headers.from_another_site():
             abort(403)
         if request.endpoint and not access.bears_token():
-            csrf.protect()
+            _check_form_token()
         return access.gate()
+
+
+def _check_form_token() -> None:
+    """Refuse a write without the token of a form; whoever was signed out meanwhile is told that instead."""
+    try:
+        csrf.protect()
+    except CSRFError:
+        if access.needs_session() and access.signed_in() is None:
+            abort(401)
+        raise
 
 
 def _shared() -> dict[str, Any]:

@@ -114,6 +114,12 @@ def scopes(app: Flask) -> list[str]:
     return sorted({rule.scope for rule in rules if rule and rule.scope})
 
 
+def needs_session() -> bool:
+    """Return whether the requested view is a page for members only."""
+    rule = rule_of(current_app, request.endpoint) if request.endpoint else None
+    return rule is not None and not rule.scope and rule.who not in (Who.ANYONE, Who.PENDING)
+
+
 def bearer() -> str:
     """Return the token that the request to the API bears, "" where it bears none or goes elsewhere."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -29,11 +29,11 @@ class Words:
 
 WORDS = {
     400: Words("The request could not be read", "Go back, reload the page and try again."),
-    401: Words("Sign in first", "Your session has ended. Sign in to go on; nothing was lost."),
+    401: Words("You are signed out", "Sign in again to go on. Nothing of this was stored."),
     403: Words(
         "You cannot open this page", "Integrations are managed by owners and admins. Ask one of them for access."
     ),
-    404: Words("This page does not exist", "The integration may have been deleted, or the address is mistyped."),
+    404: Words("This page does not exist", "What it showed may have been deleted, or the address is mistyped."),
     405: Words("This address does not take that action", "Go back to the page and use its buttons."),
     413: Words("Too much was sent at once", "Shorten what you entered and try again. Nothing was stored."),
     422: Words("Something in the form is wrong", "Correct the marked fields and try again. Nothing was stored."),
@@ -83,8 +83,9 @@ def _csrf(_error: CSRFError) -> Response:
         return problems.problem(403, title="CSRF token missing", detail=detail)
     return answer(
         400,
-        title="This page was open too long",
-        text="Reload it and try again: the form's one-time mark no longer fits your session. Nothing was stored.",
+        title="This page is out of date",
+        text="Somebody signed in or out in this browser since it was opened. Reload it and try again."
+        " Nothing was stored.",
     )
 
 

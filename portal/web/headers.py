@@ -1,5 +1,6 @@
 """Headers of every answer: strict content policy, no caching of private pages, one id per request."""
 
+import re
 import secrets
 
 from flask import Flask, g, request
@@ -19,6 +20,8 @@ FIXED = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "X-Frame-Options": "DENY",
 }
+HASHED = re.compile(r"\.[0-9a-f]{12}\.css$")
+YEAR = 365 * 24 * 3600
 TWO_YEARS = 63_072_000
 """Seconds that a browser remembers to use https."""
 FOREIGN = ("cross-site", "same-site")
@@ -43,6 +46,9 @@ def init_app(app: Flask, *, https: bool) -> None:
         response.vary.add("HX-Request")
         if request.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
+        elif response.status_code == 200 and ("v" in request.args or HASHED.search(request.path)):
+            # Its address changes with its content (web/assets.py), so nobody need ask again.
+            response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
         if https:
             response.headers["Strict-Transport-Security"] = f"max-age={TWO_YEARS}; includeSubDomains"
         return response

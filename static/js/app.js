@@ -282,7 +282,8 @@
     }
   }, true);
   at("change", "[data-preset]", (holder, { target }) => {
-    const values = JSON.parse(holder.dataset.preset)[target.value] ?? {};
+    const presets = JSON.parse(holder.dataset.preset);
+    const values = { ...(presets[target.value] && leftBy(presets, target.form)), ...presets[target.value] };
     for (const [name, value] of Object.entries(values)) {
       const control = target.form.elements[name];
       if (!control) continue;
@@ -294,6 +295,46 @@
         first.dispatchEvent(new Event("change", { bubbles: true }));
       }
     }
+  });
+
+  /** What another option filled in and nobody changed since: it goes with that option. */
+  function leftBy(presets, form) {
+    const left = Object.values(presets).flatMap(Object.entries).filter(([name, value]) => form.elements[name]?.value === value);
+    return Object.fromEntries(left.filter(([name]) => form.elements[name] instanceof HTMLInputElement).map(([name]) => [name, ""]));
+  }
+
+  /** Word the fields as the chosen option wants them: note beside the label, hint, placeholder. */
+  at("change", "[data-wordings]", ({ dataset }, { target }) => {
+    for (const [name, { note, help, placeholder }] of Object.entries(JSON.parse(dataset.wordings)[target.value] ?? {})) {
+      const control = document.getElementById(`f-${name}`);
+      const field = control?.closest(".field");
+      if (!field) continue;
+      control.placeholder = placeholder;
+      const label = find("label", field);
+      const opt = find(".opt", label) ?? Object.assign(document.createElement("span"), { className: "opt" });
+      opt.textContent = note && `(${note})`;
+      if (!opt.isConnected) label.append(" ", opt);
+      const hint = document.getElementById(`f-${name}-hint`) ?? Object.assign(document.createElement("p"), { className: "hint", id: `f-${name}-hint` });
+      hint.textContent = help;
+      if (!hint.isConnected) field.append(hint);
+      if (!control.getAttribute("aria-describedby")?.includes(hint.id)) {
+        control.setAttribute("aria-describedby", `${hint.id} ${control.getAttribute("aria-describedby") ?? ""}`.trim());
+      }
+    }
+  });
+
+  /** Hide what is asked only while another field has certain values. */
+  function showAsAsked(form) {
+    for (const holder of form?.querySelectorAll("[data-shown-if]") ?? []) {
+      const { field, values } = JSON.parse(holder.dataset.shownIf);
+      holder.hidden = !values.includes(form.elements[field]?.value);
+    }
+  }
+  at("change", "form", (form) => showAsAsked(form));
+
+  // Reloading or closing the tab asks like every other way out of a drawer in which something was typed.
+  window.addEventListener("beforeunload", (event) => {
+    if (currentDrawer() && drawer.dirty) event.preventDefault();
   });
 
   let typing = 0;
@@ -507,9 +548,13 @@
   function prepare(root) {
     [root, ...all("form", root)].filter((node) => node instanceof HTMLFormElement).forEach((form) => (form.noValidate = true));
     all("[data-typed]", root).forEach(armDestroy);
+    all("form", root).forEach(showAsAsked);
   }
 
   on("htmx:load", ({ detail }) => prepare(detail.elt));
+  on("htmx:beforeOnLoad", ({ detail: { xhr } }) => {
+    if (xhr.getResponseHeader("HX-Redirect")) drawer.dirty = false;
+  });
   prepare(document.body);
   all("#toasts > .toast:not([data-tone=err])").forEach(expire);
   showDrawer();

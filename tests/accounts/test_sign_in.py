@@ -208,7 +208,7 @@ def test_nobody_is_sent_to_another_site(browser: Any, person: Any) -> None:
 def test_forms_need_their_token(browser: Any, dana: Any) -> None:
     answer = browser.client.post("/login", data={"email": dana.email, "password": PASSWORD})
     assert answer.status_code == 400
-    assert "open too long" in words(answer)
+    assert "out of date" in words(answer)
 
 
 def test_signing_out_ends_the_session_on_the_server(browser: Any, dana: Any, trail: Any) -> None:

@@ -99,7 +99,7 @@ def test_the_page_looks_more_often_while_it_is_checked(app: Flask, team: Team, a
 def test_what_is_not_there_is_said_in_words(team: Team, admin: Browser, path: str) -> None:
     for answer in (admin.get(path), admin.get(path, htmx=True)):
         assert answer.status_code == 404
-        assert "The integration may have been deleted, or the address is mistyped." in words(answer)
+        assert "What it showed may have been deleted, or the address is mistyped." in words(answer)
 
 
 def test_without_script_a_check_leads_back_with_what_was_found(

@@ -133,7 +133,7 @@ def test_sendgrid_key_that_is_refused_reads_as_designed(context: Context) -> Non
     step = failed(report)
     assert step.detail == said
     assert step.hint == (
-        "SendGrid no longer accepts this key. Create one with the Mail Send permission in SendGrid, under Settings,"
+        "SendGrid does not accept this key. Create one with the Mail Send permission in SendGrid, under Settings,"
         " API keys, and enter it as the password."
     )
     assert report.error

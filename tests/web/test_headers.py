@@ -9,6 +9,7 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 
 from portal.settings import Settings
+from portal.web.assets import asset
 from tests.conftest import make_app, settings_for
 from tests.support.people import Browser, Team
 
@@ -76,6 +77,17 @@ def test_private_pages_are_kept_by_no_cache_and_files_may_be(client: FlaskClient
         assert "no-store" not in answer.headers["Cache-Control"]
 
 
+def test_files_whose_address_names_their_content_are_not_asked_for_again(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        named = [asset(name) for name in ("portal.css", "icons.svg", "htmx.min.js")]
+    for path in named:
+        with client.get(path) as answer:
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable", path
+    for path in ("/static/icons.svg", "/static/nothing.svg?v=1"):
+        with client.get(path) as answer:
+            assert "immutable" not in answer.headers.get("Cache-Control", ""), path
+
+
 def test_request_ids_are_all_different(client: FlaskClient) -> None:
     assert len({client.get("/login").headers["X-Request-Id"] for _ in range(5)}) == 5
 
@@ -101,7 +113,7 @@ def test_a_form_without_its_token_is_refused_in_words(team: Team, admin: Browser
     data = {} if token is None else {"csrf_token": token}
     answer = admin.client.post("/admin/integrations/check-all", data=data)
     assert answer.status_code == 400
-    assert "This page was open too long" in answer.text
+    assert "This page is out of date" in answer.text
     assert "Nothing was stored." in answer.text
 
 

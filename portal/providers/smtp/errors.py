@@ -239,7 +239,7 @@ TABLE: Final[Mapping[str, ErrorRow]] = {row.reason: row for row in ROWS}
 
 LOGIN_HINTS: Final[Mapping[str, str]] = {
     "sendgrid": (
-        "SendGrid no longer accepts this key. Create one with the Mail Send permission in SendGrid, under Settings,"
+        "SendGrid does not accept this key. Create one with the Mail Send permission in SendGrid, under Settings,"
         " API keys, and enter it as the password."
     ),
     "gmail": (
