@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup run demo test lint format lock clean
+.PHONY: help setup run demo test soak lint format lock clean
 
 BIN := .venv/bin
 UV ?= uv
@@ -32,6 +32,10 @@ test: ## lint, unit, PostgreSQL and browser tests
 	@$(SETUP) --test
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+
+soak: ## the long tests, and pictures of the style guide
+	@$(SETUP) --test
+	@$(BIN)/pytest -m soak $(ARGS)
 
 lint: ## style, types and direction of imports, in what `make test` has set up
 	@$(BIN)/ruff check
