@@ -138,6 +138,44 @@ def test_the_canary_is_seen_nowhere(
     assert load(wired, stored.id).condition == Condition.UNVERIFIED, "the sandbox never took this password"
 
 
+WEB_CANARY = "cAnArY4f1d9c77b2e0f5a1b3c7d9e8f6"
+WEB = {
+    "sendgrid": {
+        "api_key": f"SG.{WEB_CANARY[:16]}.{WEB_CANARY}",
+        "verified_sender": "noreply@northline.example",
+        "region": "global",
+    },
+    "twilio": {"account_sid": "AC" + "5" * 32, "auth_token": WEB_CANARY, "from_number": "+61491570006"},
+}
+"""Provider over HTTPS → what its drawer posts, the canary as its secret."""
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("slug", sorted(WEB))
+def test_a_canary_key_of_a_web_provider_is_seen_nowhere(
+    wired: Flask, sandbox: Sandbox, written: io.StringIO, caplog: pytest.LogCaptureFixture, slug: str
+) -> None:
+    admin, answers, new = Browser(wired, make_team(wired).admin), [], f"/admin/integrations/new/{slug}"
+    form = {"name": "Canary", "sandbox": "y", **WEB[slug]}
+    for fault in ["none", *FAULTS]:
+        sandbox.fault(slug, mode=fault, delay_ms=1 if fault == "slow" else None)
+        answers += [admin.post(new, {**form, "intent": intent, "test_to": "x"}) for intent in ("test", "send_test")]
+    answers.append(admin.post(new, {**form, "intent": "save"}))
+    [stored] = all_integrations(wired)
+    for fault in ["none", *FAULTS]:
+        sandbox.fault(slug, mode=fault, delay_ms=1 if fault == "slow" else None)
+        answers.append(admin.post(f"/admin/integrations/{stored.id}/check", target=f"row-{stored.id}"))
+    answers += [*walk(admin, str(stored.id)), admin.get(f"/api/admin/integrations/{stored.id}"), admin.get("/api/docs")]
+    assert {each.status_code for each in answers} <= {200, 204, 303, 422}
+    assert len(logs(wired)) == len(FAULTS) + 1
+    seen = "".join(each.text + str(each.headers) for each in answers)
+    folder = wired.extensions["portal_settings"].instance_dir
+    files = b"".join(each.read_bytes() for each in sorted(folder.glob("portal.db*")))
+    for where in (seen, caplog.text, written.getvalue(), contents(wired), files):
+        assert appears(WEB_CANARY, where) == []
+    assert WEB[slug]["from_number" if slug == "twilio" else "verified_sender"] in seen, "the search itself works"
+
+
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 def test_the_bytes_of_the_database_do_not_hold_it(wired: Flask, team: Team, settings: Settings) -> None:
     admin = Browser(wired, team.admin)
