@@ -14,6 +14,7 @@ def test_a_token_is_made_shown_once_used_and_revoked(visitor: Visitor, portal: P
     visitor.look()
     visitor.page.get_by_role("link", name="New token").click()
     visitor.look()
+    visitor.page.get_by_role("checkbox", name=re.compile("^admin")).check()
     visitor.submit("Make token", name="Payroll export")
     token = visitor.page.locator("#token").inner_text()
     assert re.fullmatch("prt_[0-9A-Za-z]{38}", token)

@@ -23,6 +23,7 @@ from portal.sandbox import Sandbox, SandboxError
 from portal.sandbox import serve as serve_sandbox
 from portal.security.errors import SecurityError
 from portal.settings import Settings, SettingsError, load
+from portal.webhooks.commands import emit_command
 
 STANDALONE = ("generate",)
 """Commands that need no database."""
@@ -159,5 +160,6 @@ def sandbox(port: int, smtp_port: int) -> None:
 main.add_command(_bind(user_group), "user")
 main.add_command(_bind(token_group), "token")
 main.add_command(_bind(integrations_group), "integrations")
+main.add_command(within_app(emit_command), "emit")
 main.add_command(_bind(audit_group), "audit")
 main.add_command(_bind(keys_group), "keys")

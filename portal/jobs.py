@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from portal.accounts import housekeeping
 from portal.database import db, on_wake
 from portal.health.runner import CheckRunner
 from portal.integrations.service import WAKE
+from portal.security.addresses import AddressPolicy
+from portal.settings import Settings
+from portal.webhooks import dead_letters
+from portal.webhooks.dispatcher import Dispatcher
 
 log = logging.getLogger("portal.jobs")
 
@@ -37,19 +42,27 @@ class Job:
     topic: str = ""
 
 
+def _dispatcher(app: Flask) -> Dispatcher:
+    settings: Settings = app.extensions["portal_settings"]
+    policy = AddressPolicy(allowed=settings.allowed_networks)
+    return Dispatcher(app, concurrency=settings.delivery_concurrency, policy=policy)
+
+
 class Scheduler:
-    """Runs the jobs of one process."""
+    """Runs the jobs of one process, and its dispatcher of webhooks."""
 
     def __init__(self, app: Flask) -> None:
         """Prepare the jobs; nothing runs before `start`."""
         self._app = app
         self._checks = CheckRunner(app, woken=lambda: self._wake("health-checks"))
+        self._dispatcher = _dispatcher(app)
         self._ticker = BackgroundScheduler(timezone=UTC)
         self._off: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.jobs: tuple[Job, ...] = (
             Job("health-checks", 1, self._checks.tick, topic=WAKE),
+            Job("replay-runs", 1, dead_letters.work_off, topic=dead_letters.WAKE),
             Job("housekeeping", 600, housekeeping.tidy),
         )
 
@@ -65,13 +78,16 @@ class Scheduler:
         # A look that finds the one before still running is not lost work: the rows are still due at the next.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._ticker.start()
+        self._dispatcher.start()
 
     def stop(self, timeout: float = 20.0) -> None:
-        """Stop ticking, and wait up to `timeout` seconds for checks under way."""
+        """Stop ticking, and wait up to `timeout` seconds for checks and deliveries under way."""
+        until = time.monotonic() + timeout
         for off in self._off:
             off()
+        self._dispatcher.stop(timeout)
         self._ticker.shutdown(wait=True)
-        self._checks.stop(timeout)
+        self._checks.stop(max(1.0, until - time.monotonic()))
 
     def _wake(self, name: str) -> None:
         """Ask for a look now. Called from whichever thread committed."""

@@ -81,6 +81,41 @@ TABLE = {
     "GET audit.index": "admin",
     "POST audit.verify": "admin",
     "GET audit.credential_access": "admin",
+    # Webhooks and deliveries
+    "GET webhooks.index": "admin",
+    "GET webhooks.new": "admin",
+    "POST webhooks.create": "admin",
+    "GET webhooks.edit_form": "admin",
+    "POST webhooks.edit": "admin",
+    "POST webhooks.switch": "admin",
+    "POST webhooks.delete": "admin",
+    "GET webhooks.detail": "admin",
+    "POST webhooks.send_test": "admin",
+    "POST webhooks.verify": "admin",
+    "GET webhooks.secret_form": "admin",
+    "POST webhooks.secret": "admin",
+    "GET webhooks.history": "admin",
+    "POST webhooks.replay_failed": "admin",
+    "GET webhooks.deliveries_index": "admin",
+    "GET webhooks.delivery": "admin",
+    "POST webhooks.replay": "admin",
+    # Retry policy and dead letters
+    "GET retry_policy.index": "admin",
+    "POST retry_policy.save": "admin",
+    "GET dead_letters.index": "admin",
+    "GET dead_letters.progress": "admin",
+    "POST dead_letters.retry": "admin",
+    "POST dead_letters.discard": "admin",
+    "POST dead_letters.selected": "admin",
+    "POST dead_letters.retry_all": "admin",
+    "POST dead_letters.discard_all": "admin",
+    # Event types
+    "GET event_types.index": "admin",
+    "GET event_types.new": "admin",
+    "POST event_types.create": "admin",
+    "GET event_types.edit_form": "admin",
+    "POST event_types.edit": "admin",
+    "POST event_types.delete": "admin",
     # The API described for people; the API itself is called in tests/api/test_who.py
     "GET api.docs": "admin",
 }
@@ -125,6 +160,9 @@ def routes(app: Flask, **ids: object) -> list[Route]:
         "session_id": uuid.uuid4(),
         "token_id": uuid.uuid4(),
         "integration_id": uuid.uuid4(),
+        "delivery_id": uuid.uuid4(),
+        "name": "invoice.paid",
+        "webhook_id": uuid.uuid4(),
         **ids,
     }
     found = []
@@ -390,8 +428,8 @@ def test_no_route_changes_anything_by_get(app: Flask, team: Team) -> None:
         assert rule.methods is not None
         if "POST" in rule.methods and "GET" not in rule.methods:
             with app.test_request_context():
-                values: dict[str, Any] = {"integration_id": integration, "slug": "smtp"}
-                values |= {"session_id": uuid.uuid4(), "token_id": uuid.uuid4()}
+                values: dict[str, Any] = {"integration_id": integration, "slug": "smtp", "name": "invoice.paid"}
+                values |= {name: uuid.uuid4() for name in ("session_id", "token_id", "delivery_id", "webhook_id")}
                 path = app.url_for(rule.endpoint, **{name: values[name] for name in rule.arguments}, _external=False)
             answer = admin.get(path)
             others = {each.endpoint for each in app.url_map.iter_rules() if each.rule == rule.rule}

@@ -24,7 +24,7 @@ MOST = 100
 """Tokens that one organization may have at the same time."""
 SEEN_EVERY = timedelta(minutes=5)
 SCOPES = {
-    "admin": "Everything that admins do with integrations",
+    "admin": "Everything that admins do with integrations and webhooks",
     "events:write": "Send events",
     "messages:write": "Send messages",
     "messages:read": "Read messages",

@@ -110,6 +110,20 @@ class BadTokenError(AccountsError):
         super().__init__(message)
 
 
+class KeyInUseError(AccountsError):
+    """A request with this idempotency key is under way."""
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key is under way. Wait for its answer, then repeat it.")
+
+
+class KeyReusedError(AccountsError):
+    """An idempotency key stood for another request before."""
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used with another body. Use a new key for a new request.")
+
+
 class NotFoundError(AccountsError):
     """There is no such thing for this person."""
 

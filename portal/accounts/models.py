@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import JSON, Enum, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -158,6 +159,20 @@ class ApiToken(Base):
 
 Index("ix_api_tokens_of_member", ApiToken.user_id, ApiToken.organization_id)
 Index("ix_api_tokens_of_organization", ApiToken.organization_id, ApiToken.created_at.desc(), ApiToken.id.desc())
+
+
+class IdempotencyKey(Base):
+    """What an API token was answered under an idempotency key; it means something for a day."""
+
+    __tablename__ = "idempotency_keys"
+
+    token_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("api_tokens.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary(DIGEST_BYTES))
+    """Of what was asked for."""
+    answer: Mapped[Any] = mapped_column(JSON)
+    status: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
 class RecoveryCode(Base):

@@ -2,10 +2,22 @@
 
 from flask import Flask
 
-from portal.api import audit_routes, document_routes, health_routes, routes
+from portal.api import (
+    audit_routes,
+    delivery_routes,
+    document_routes,
+    event_routes,
+    event_type_routes,
+    health_routes,
+    routes,
+    webhook_routes,
+)
 from portal.api.declaring import blueprint
 
-__all__ = ["audit_routes", "document_routes", "health_routes", "init_app", "routes"]
+__all__ = [
+    "audit_routes", "delivery_routes", "document_routes", "event_routes", "event_type_routes", "health_routes",
+    "init_app", "routes", "webhook_routes",
+]  # fmt: skip
 
 
 def init_app(app: Flask) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from portal.api import schema as s
-from portal.api import written
+from portal.api import webhook_components, written
 from portal.api.schema import Schema
 from portal.api.written import ENABLED, INTERVAL, LIMIT, NAME, PROVIDER, SANDBOX
 from portal.audit.actor import Kind
@@ -161,6 +161,7 @@ FIXED: Final[dict[str, Schema]] = {
         first_at=s.moment(),
         last_at=s.moment(),
     ),
+    **webhook_components.SCHEMAS,
     "Problem": {
         **s.record(
             "errors",

@@ -33,11 +33,13 @@ class Body:
         schema: returns what the document shows; the providers' declarations are part of it.
         choose: returns what one body is held against, once it says which provider it is for.
         example: shown in the documentation.
+        needed: whether the request must have one; nothing is then as good as an empty object.
     """
 
     schema: Callable[[], Schema]
     choose: Choose
     example: Mapping[str, Any] = field(default_factory=dict)
+    needed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,10 @@ class Operation:
         scope: what a token must be allowed to do.
         query: the parameters that the address may carry.
         problems: statuses it answers besides those that follow from the rest.
+        sessions: whether a browser's session may call it, too.
+        tokens: whether a token may.
+        idempotent: whether it takes an Idempotency-Key.
+        most_bytes: of a body; None is what every request may carry.
     """
 
     name: str
@@ -74,6 +80,10 @@ class Operation:
     query: Mapping[str, Schema]
     body: Body | None
     problems: tuple[int, ...]
+    sessions: bool = True
+    tokens: bool = True
+    idempotent: bool = False
+    most_bytes: int | None = None
 
     @property
     def url(self) -> str:
@@ -83,7 +93,12 @@ class Operation:
     @property
     def path_names(self) -> list[str]:
         """The names of what the path carries."""
-        return re.findall(r"<(?:\w+:)?(\w+)>", self.path)
+        return list(self.path_types)
+
+    @property
+    def path_types(self) -> dict[str, str]:
+        """Name of what the path carries → Flask's name of its type."""
+        return {name: kind or "string" for kind, name in re.findall(r"<(?:(\w+):)?(\w+)>", self.path)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +108,8 @@ class Surface:
     prefix: str
     who: Who
     scope: str
+    sessions: bool = True
+    """Whether a browser's session may call it, beside tokens."""
 
     def endpoint(
         self,
@@ -104,11 +121,26 @@ class Surface:
         query: Mapping[str, Schema] | None = None,
         body: Body | None = None,
         problems: tuple[int, ...] = (),
+        recent: bool = False,
+        idempotent: bool = False,
+        most_bytes: int | None = None,
     ) -> Callable[[View], View]:
         """Declare an endpoint. The view's docstring is its documentation, and the view gets only what was checked.
 
         It is called with what stands in the path, and with `query` and `body` where they are declared; it returns what
         is answered, or a pair of that and the status where the declaration names several.
+
+        Args:
+            method: in capitals.
+            path: below the surface's address, as Flask writes it.
+            tag: under which heading the documentation shows it.
+            answers: status → what comes back.
+            query: the parameters that the address may carry.
+            body: what a request carries.
+            problems: statuses it answers besides those that follow from the rest.
+            recent: only for sessions with a confirmation of the last ten minutes.
+            idempotent: takes an Idempotency-Key; the view runs its work through idempotency.once().
+            most_bytes: of a body, where it is not what every request may carry.
         """
 
         def declare(view: View) -> View:
@@ -125,9 +157,14 @@ class Surface:
                 query=query or {},
                 body=body,
                 problems=problems,
+                sessions=self.sessions,
+                tokens=not recent,
+                idempotent=idempotent,
+                most_bytes=most_bytes,
             )
             OPERATIONS.append(operation)
-            run = allow(self.who, scope=self.scope)(_runner(operation, view))
+            rule = allow(self.who, recent=recent, scope=self.scope, tokens_only=not self.sessions)
+            run = rule(_runner(operation, view))
             blueprint.add_url_rule(operation.path, operation.name, run, methods=[method])
             return view
 
@@ -149,8 +186,9 @@ def _checked(operation: Operation, path: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters and body as the declaration wants them."""
     given: dict[str, Any] = {"query": reading.query(operation.query)}
     if operation.body:
-        choose = operation.body.choose
-        given["body"] = reading.body(lambda sent: choose(sent, **path))
+        choose, most = operation.body.choose, operation.most_bytes
+        is_there = operation.body.needed or reading.is_there()
+        given["body"] = reading.body(lambda sent: choose(sent, **path), most_bytes=most) if is_there else {}
     elif operation.method == "POST":
         reading.no_body()
     return given if operation.query else {name: value for name, value in given.items() if name != "query"}
@@ -182,3 +220,5 @@ def moment(value: datetime) -> str:
 
 admin = Surface(prefix="/admin", who=Who.ADMIN, scope="admin")
 """What admins do, in the portal or by a token."""
+events = Surface(prefix="/v1", who=Who.MEMBER, scope="events:write", sessions=False)
+"""What applications do that send events."""

@@ -3,11 +3,11 @@
 from http import HTTPStatus
 from typing import Any, Final
 
-from portal.api import components
+from portal.api import components, idempotency
 from portal.api.declaring import OPERATIONS, Operation
 from portal.api.schema import Schema, ref
 
-TAGS: Final = ("Integrations", "Health", "Audit")
+TAGS: Final = ("Integrations", "Health", "Webhooks", "Deliveries", "Dead letters", "Event types", "Audit", "Events")
 """The headings in the order in which they are shown."""
 VERSION: Final = "1.0"
 TITLE: Final = "Integrations Portal"
@@ -41,6 +41,15 @@ PROBLEMS: Final = {
     415: "The body is not JSON.",
     422: "Values are wrong; errors names each.",
     429: "Too much at once; the header Retry-After says how many seconds to wait.",
+    503: "The database does not answer, or its disk is full; nothing was stored.",
+}
+PATH_TYPES: Final = {"uuid": {"type": "string", "format": "uuid"}, "string": {"type": "string"}}
+IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST},
+    "description": "A repeat within 24 hours is answered as the first time, and does nothing.",
 }
 WITH_BODY: Final = (400, 413, 415, 422)
 
@@ -82,7 +91,7 @@ def _operation(operation: Operation) -> Schema:
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "security": [{"token": [operation.scope]}, {"session": []}],
+        "security": _security(operation),
         "responses": answers | problems | {"default": {"$ref": "#/components/responses/Problem"}},
     }
     if operation.about:
@@ -91,16 +100,22 @@ def _operation(operation: Operation) -> Schema:
         found["parameters"] = parameters
     if operation.body:
         content = {"schema": operation.body.schema(), "example": operation.body.example}
-        found["requestBody"] = {"required": True, "content": {"application/json": content}}
+        found["requestBody"] = {"required": operation.body.needed, "content": {"application/json": content}}
     return found
+
+
+def _security(operation: Operation) -> list[Schema]:
+    ways: list[Schema] = [{"token": [operation.scope]}] if operation.tokens else []
+    return [*ways, {"session": []}] if operation.sessions else ways
 
 
 def _parameters(operation: Operation) -> list[Schema]:
     path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-        for name in operation.path_names
+        {"name": name, "in": "path", "required": True, "schema": PATH_TYPES[kind]}
+        for name, kind in operation.path_types.items()
     ]
-    return path + [_query(name, schema) for name, schema in operation.query.items()]
+    header = [IDEMPOTENCY_KEY] if operation.idempotent else []
+    return path + [_query(name, schema) for name, schema in operation.query.items()] + header
 
 
 def _query(name: str, schema: Schema) -> Schema:

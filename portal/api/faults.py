@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from portal.accounts.errors import KeyInUseError, KeyReusedError
+from portal.api.reading import MOST_ERRORS
 from portal.health.service import Disabled
 from portal.integrations.calls import TooBusy
 from portal.integrations.drafts import CHANGED, Invalid
 from portal.integrations.upsert import SeveralFound
 from portal.web.problems import Problem
+from portal.webhooks import errors as webhooks
 
 OWN_FIELDS = {"name": "name", "sandbox": "sandbox", "interval": "health_check_interval_minutes"}
 """Fields of a draft that are no credentials, as the API calls them."""
@@ -23,6 +26,38 @@ def as_problems() -> Iterator[None]:
     Raises:
         Problem: a service refused.
     """
+    with _of_integrations(), _of_webhooks(), _of_keys():
+        yield
+
+
+@contextmanager
+def _of_keys() -> Iterator[None]:
+    try:
+        yield
+    except KeyInUseError as error:
+        raise Problem(409, title="Still in progress", detail=str(error), headers={"Retry-After": "1"}) from None
+    except KeyReusedError as error:
+        raise Problem(409, title="Key used for another request", detail=str(error)) from None
+
+
+@contextmanager
+def _of_webhooks() -> Iterator[None]:
+    try:
+        yield
+    except webhooks.NotFoundError:
+        raise Problem(404) from None
+    except webhooks.InvalidError as error:
+        raise Problem(422, errors=list(error.errors.items())[:MOST_ERRORS]) from None
+    except webhooks.TooLargeError as error:
+        raise Problem(413, title="Event too large", detail=str(error)) from None
+    except webhooks.DuplicateEventError as error:
+        raise Problem(409, title="Another event of this id", detail=str(error)) from None
+    except webhooks.WebhooksError as error:
+        raise Problem(409, detail=str(error)) from None
+
+
+@contextmanager
+def _of_integrations() -> Iterator[None]:
     try:
         yield
     except Invalid as error:

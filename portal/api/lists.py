@@ -1,10 +1,10 @@
 """Lists of the API: pages by cursor, the same everywhere."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from portal.database import Page
+from portal.database import Page, decode_cursor, encode_cursor
 from portal.web.problems import Problem
 
 T = TypeVar("T")
@@ -15,6 +15,25 @@ PLACE = ("cursor", "limit")
 def page(found: Page[T], shown: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
     """Return one page as it is answered."""
     return {"items": [shown(each) for each in found.items], "next_cursor": found.next_cursor}
+
+
+def cut(rows: Sequence[T], query: Mapping[str, Any], *, key: Callable[[T], str]) -> Page[T]:
+    """Return one page of a list that is short enough to be read as a whole.
+
+    Args:
+        rows: all of them, in their order.
+        query: the request's parameters.
+        key: returns what no two rows have in common.
+
+    Raises:
+        ValueError: the cursor is none of this list, or its row is gone.
+    """
+    start = 0
+    if "cursor" in query:
+        (last,) = decode_cursor(query["cursor"], 1)
+        start = [key(each) for each in rows].index(last) + 1
+    end = start + query["limit"]
+    return Page(list(rows[start:end]), encode_cursor(key(rows[end - 1])) if end < len(rows) else None)
 
 
 def place(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,27 +25,36 @@ TYPES: Final = {
     "object": "an object",
     "array": "a list",
 }
+NO_MOMENT: Final = "Use a time such as 2026-11-21T08:30:00Z."
 HALF: Final = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair, which JSON can write and no database can store."""
 
 Errors = list[tuple[str, str]]
 
 
-def body(schema_for: Callable[[Any], Schema]) -> dict[str, Any]:
+def body(schema_for: Callable[[Any], Schema], *, most_bytes: int | None = None) -> dict[str, Any]:
     """Return the request's JSON object.
 
     Args:
         schema_for: returns the schema that the object must follow.
+        most_bytes: that it may have, where that is not what every request may.
 
     Raises:
         Problem: 415 it is not JSON by its header, 400 it cannot be read, 413 it is too large, 422 its values are wrong.
     """
     if request.mimetype != "application/json":
         raise Problem(415)
+    if most_bytes:
+        request.max_content_length = most_bytes
     sent = _parsed(request.get_data())
     if not isinstance(sent, dict):
         raise Problem(422, errors=[("body", "This must be an object.")])
     return dict(checked(sent, schema_for(sent)))
+
+
+def is_there() -> bool:
+    """Return whether the request carries anything."""
+    return bool(request.get_data())
 
 
 def no_body() -> None:
@@ -69,10 +79,34 @@ def query(parameters: Mapping[str, Schema]) -> dict[str, Any]:
     for name in [name for name, each in parameters.items() if each.get("format") == "date-time" and name in given]:
         given[name] = _moment(given[name])
         if given[name] is None:
-            found.append((name, "Use a time such as 2026-11-21T08:30:00Z."))
+            found.append((name, NO_MOMENT))
     if found:
         raise _invalid(found)
     return {name: schema["default"] for name, schema in parameters.items() if "default" in schema} | given
+
+
+def moment(text: str, field: str) -> datetime:
+    """Return the moment that a member of a body names.
+
+    Raises:
+        Problem: it names none, or leaves out the zone.
+    """
+    found = _moment(text)
+    if found is None:
+        raise _invalid([(field, NO_MOMENT)])
+    return found
+
+
+def identifier(text: str, field: str) -> uuid.UUID:
+    """Return the id that a parameter or member names.
+
+    Raises:
+        Problem: it names none.
+    """
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise _invalid([(field, "This is no id.")]) from None
 
 
 def checked(value: Any, schema: Schema) -> Any:
@@ -95,7 +129,8 @@ def _parsed(data: bytes) -> Any:
     try:
         text = data.decode()
         value = json.loads(text, parse_constant=_refuse)
-        json.dumps(value, ensure_ascii=False).encode()  # a half surrogate pair was written as \ud800
+        # A half surrogate pair was written as \ud800, and a number beyond all bounds as 1e999.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError:
         raise Problem(400, detail="The body is nested too deeply.") from None
     except UnicodeEncodeError:
@@ -149,14 +184,14 @@ def _sentence(kind: ValidationErrorKind) -> str:
             return f"This must be {' or '.join(TYPES[each] for each in types if each in TYPES)}."
         case ValidationErrorKind.Enum(options):
             return f"Use one of: {', '.join(str(each) for each in options if each is not None)}."
-        case ValidationErrorKind.Minimum(limit):
-            return f"Use {limit} or more."
-        case ValidationErrorKind.Maximum(limit):
-            return f"Use {limit} or less."
+        case ValidationErrorKind.Minimum(limit) | ValidationErrorKind.Maximum(limit):
+            return f"Use {limit} or {'more' if isinstance(kind, ValidationErrorKind.Minimum) else 'less'}."
         case ValidationErrorKind.MinLength():
             return "This must not be empty."
         case ValidationErrorKind.MaxLength(limit):
             return f"Shorten this to {limit} characters."
+        case ValidationErrorKind.MinItems(limit) | ValidationErrorKind.MaxItems(limit):
+            return f"List at {'least' if isinstance(kind, ValidationErrorKind.MinItems) else 'most'} {limit}."
         case _:
             return "This does not look right."
 

@@ -6,6 +6,8 @@ from typing import Any
 Schema = dict[str, Any]
 MOST = 200
 """Rows that one page of a list may have."""
+ANY_TYPE = ["object", "array", "string", "number", "boolean", "null"]
+"""Any JSON value."""
 USUAL = 50
 """Rows of a page where nothing else is asked for."""
 

@@ -8,6 +8,10 @@ from portal.audit.models import AuditEntry, CredentialAccess
 GROUPS: Final = {
     "integration": "Integrations",
     "health": "Health checks",
+    "webhook": "Webhooks",
+    "dead_letter": "Dead letters",
+    "event_type": "Event types",
+    "policy": "Policies",
     "member": "Members",
     "session": "Sign-in",
     "two_factor": "Two-factor authentication",
@@ -43,6 +47,10 @@ ACTIONS: Final = {
     "member.profile_changed": "Profile changed",
     "integration.interval_changed": "Interval of health checks changed",
     "health.check_all": "Health check of all integrations started",
+    "dead_letter.retry_started": "Retry of dead letters started",
+    "dead_letter.retry_finished": "Retry of dead letters finished",
+    "dead_letter.discard_started": "Discarding of dead letters started",
+    "dead_letter.discard_finished": "Discarding of dead letters finished",
     "key.rotated": "Master keys rotated",
 }
 """Actions that read better in words of their own; all others are put together from the tag."""

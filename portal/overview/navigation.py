@@ -1,13 +1,17 @@
 """The navigation: which pages there are for whom, where the viewer is, and what waits."""
 
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from flask import request, url_for
 
+from portal.database import COUNT_LIMIT
 from portal.integrations import queries
 from portal.integrations.queries import Filters
 from portal.web.access import Role, signed_in
+from portal.webhooks import dead_letter_queries
+from portal.webhooks.dead_letter_queries import DeadLetterFilters
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,20 @@ HEALTH = (
     Item("Integrations", "overview.dashboard", ("overview.dashboard", "overview.detail", "integrations.")),
     Item("Health logs", "health.index", ("health.",)),
 )
+WEBHOOKS = (
+    Item(
+        "Webhooks",
+        "webhooks.index",
+        (
+            "webhooks.index", "webhooks.new", "webhooks.create", "webhooks.edit", "webhooks.detail", "webhooks.secret",
+            "webhooks.history", "webhooks.send_test", "webhooks.verify",
+        ),
+    ),
+    Item("Deliveries", "webhooks.deliveries_index", ("webhooks.deliver",)),
+    Item("Dead letters", "dead_letters.index", ("dead_letters.",)),
+    Item("Retry policy", "retry_policy.index", ("retry_policy.",)),
+    Item("Event types", "event_types.index", ("event_types.",)),
+)  # fmt: skip
 SETTINGS = (
     Item("Integrations", "overview.settings", ("overview.settings",)),
     Item("API tokens", "accounts.tokens", ("accounts.tokens", "accounts.new_token", "accounts.create_token")),
@@ -42,6 +60,7 @@ def navigation() -> dict[str, Any]:
     first = _entry(HEALTH[0]) | {"count": failing or None, "count_noun": "in error", "tone": "err"}
     groups = [
         {"title": None, "items": [first, *(_entry(each) for each in HEALTH[1:])], "collapsed": False},
+        {"title": "Webhooks", "items": _webhooks(who.organization_id), "collapsed": False},
         {"title": "Settings", "items": [_entry(each) for each in SETTINGS], "collapsed": not _in(SETTINGS)},
     ]
     banner = ""
@@ -49,6 +68,13 @@ def navigation() -> dict[str, Any]:
         noun, verb = ("integration points", "it sends") if sandboxed == 1 else ("integrations point", "they send")
         banner = f"{sandboxed:,} {noun} at the sandbox. Nothing {verb} leaves this machine."
     return {"nav_groups": groups, "sandbox_banner": banner}
+
+
+def _webhooks(organization_id: uuid.UUID) -> list[dict[str, Any]]:
+    entries = {each.label: _entry(each) for each in WEBHOOKS}
+    dead = dead_letter_queries.count(organization_id=organization_id, filters=DeadLetterFilters())
+    entries["Dead letters"] |= {"count": min(dead, COUNT_LIMIT) or None, "count_noun": "waiting"}
+    return list(entries.values())
 
 
 def _entry(item: Item) -> dict[str, Any]:

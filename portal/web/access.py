@@ -79,13 +79,15 @@ class Rule:
     scope: str = ""
     """What an API token must be allowed to do. A view with a scope belongs to the JSON API: it takes tokens beside
     sessions, and answers whoever may not call it by problem documents."""
+    tokens_only: bool = False
+    """Whether the view is for applications, so that a browser's session counts for nothing."""
 
 
-def allow(who: Who, *, recent: bool = False, scope: str = "") -> Callable[[View], View]:
+def allow(who: Who, *, recent: bool = False, scope: str = "", tokens_only: bool = False) -> Callable[[View], View]:
     """Attach the rule to a view; a view without one stops the start of the portal."""
 
     def mark(view: View) -> View:
-        view.access_rule = Rule(who, recent, scope)  # type: ignore[attr-defined]
+        view.access_rule = Rule(who, recent, scope, tokens_only)  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -172,6 +174,9 @@ def _refuse_call(rule: Rule, who: Identity | None) -> None:
             detail = "The token is unknown, expired or revoked. Make a new one under Settings, API tokens."
             raise Problem(401, title="Token not accepted", detail=detail, headers=told)
         raise Problem(401, headers=told)
+    if who.token_scopes is None and rule.tokens_only:
+        detail = "This is for applications: send a token as “Authorization: Bearer prt_…”."
+        raise Problem(401, title="Token required", detail=detail, headers={"WWW-Authenticate": "Bearer"})
     if who.token_scopes is not None and rule.scope not in who.token_scopes:
         raise Problem(403, title="Scope missing", detail=f"The token has not the scope {rule.scope}.")
     if rule.who in (Who.ADMIN, Who.OWNER) and who.role is Role.AGENT:

@@ -297,6 +297,23 @@
     }
   });
 
+  /** A group of checkboxes: how many are ticked, and a button for all of them. */
+  const boxes = (group) => all("input[name=events]", group);
+  function tally(group) {
+    const ticked = boxes(group).filter((box) => box.checked).length;
+    find("[data-ticked]", group).textContent = `${ticked} of ${boxes(group).length}`;
+    const outer = group.parentElement.closest("[data-group]");
+    if (outer) tally(outer);
+  }
+  at("change", "[data-group]", tally);
+  at("click", "[data-all]", (button) => {
+    const group = button.closest("[data-group]");
+    const tick = boxes(group).some((box) => !box.checked);
+    boxes(group).forEach((box) => (box.checked = tick));
+    boxes(group)[0].dispatchEvent(new Event("input", { bubbles: true }));
+    tally(group);
+  });
+
   /** What another option filled in and nobody changed since: it goes with that option. */
   function leftBy(presets, form) {
     const left = Object.values(presets).flatMap(Object.entries).filter(([name, value]) => form.elements[name]?.value === value);
@@ -521,7 +538,10 @@
     Object.assign(detail, { shouldSwap: true, serverResponse: fragment.outerHTML, swapOverride: "innerHTML", selectOverride: "unset" });
   });
   on("htmx:afterSwap", ({ detail: { target, xhr } }) => {
-    if (target?.id === "drawer-host") showDrawer(drawer.again);
+    if (target?.id === "drawer-host") {
+      if (!find("#drawer-host form")) drawer.dirty = false; // what was typed is stored; the drawer only tells something
+      showDrawer(drawer.again);
+    }
     else if (target?.id === "dialog-host") find("dialog", target)?.showModal();
     else if (xhr?.status === 422) focusFirst(document);
   });

@@ -172,7 +172,9 @@ def test_errors_below_the_api_are_problems(app: Flask, team: Team) -> None:
 @SQLITE
 def test_a_token_is_made_on_its_page_and_shown_once(app: Flask, team: Team, admin: Browser) -> None:
     form = admin.get("/admin/api-tokens/new").text
-    assert 'value="admin" checked' in form or "checked" in form
+    assert 'value="admin"' in form
+    assert 'value="events:write"' in form
+    assert "checked" not in form, "whoever makes a token says what it may do"
     answer = admin.post("/admin/api-tokens/new", {"name": "Payroll <b>", "scopes": "admin", "days": "30"})
     (token,) = set(PATTERN.findall(answer.text))
     assert ask(app, token).status_code == 200
@@ -246,7 +248,7 @@ def test_the_command_prints_the_token_as_its_last_line(app: Flask, team: Team) -
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "token.created")).one()
     assert entry.actor_kind == "command"
     for changed, said in [
-        (("--scopes", "root"), "There is no scope root. There is: admin."),
+        (("--scopes", "root"), "There is no scope root. There is: admin, events:write."),
         (("--email", team.agent.email), "is neither owner nor admin"),
         (("--email", team.newcomer.email), "has no two-factor authentication yet"),
         (("--email", "nobody@example.org"), "There is no user"),

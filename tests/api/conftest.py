@@ -65,20 +65,23 @@ class Reply:
 class Caller:
     """A program that calls the API with a token, or a browser's session that does so by script."""
 
-    def __init__(self, app: Flask, *, token: str = "", browser: Browser | None = None) -> None:
-        self.app = app
+    def __init__(
+        self, app: Flask, *, token: str = "", browser: Browser | None = None, root: str = "/api/admin"
+    ) -> None:
+        self.app, self.root = app, root
         self.client = browser.client if browser else app.test_client()
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         if browser:
             self.headers["X-CSRFToken"] = browser.csrf
 
     def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Reply:
-        """Call an address below /api/admin and check that the document describes what comes back."""
+        """Call an address below the root and check that the document describes what comes back."""
         if body is not None:
             options |= {"data": json.dumps(body), "content_type": "application/json"}
-        found = self.client.open(f"/api/admin{path}", method=method, headers=self.headers, **options)
+        headers = {**self.headers, **options.pop("headers", {})}
+        found = self.client.open(f"{self.root}{path}", method=method, headers=headers, **options)
         answer = Reply(found)
-        check_answer(self.app, method, f"/api/admin{path.partition('?')[0]}", answer)
+        check_answer(self.app, method, f"{self.root}{path.partition('?')[0]}", answer)
         return answer
 
     def refused(self, method: str, path: str, body: Any = None, **options: Any) -> dict[str, str]:

@@ -53,8 +53,10 @@ def _of_type(kind: str, schema: Schema, document: Schema) -> SearchStrategy[Any]
             return st.booleans()
         case "integer":
             return st.integers(schema.get("minimum"), schema.get("maximum"))
+        case "number":
+            return st.floats(allow_nan=False, allow_infinity=False)
         case "array":
-            return st.lists(following(schema["items"], document), max_size=3)
+            return st.lists(following(schema["items"], document) if "items" in schema else JUNK, max_size=3)
         case "object":
             return _object(schema, document)
         case _:

@@ -9,9 +9,10 @@ from flask import Flask
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.api.conftest import DOCUMENT, Caller
+from tests.api.conftest import DOCUMENT, Caller, make_token
 from tests.api.generating import TEXTS, nearly
-from tests.support.integrations import Mail, load, make_integration
+from tests.api.things import make_things
+from tests.support.integrations import Mail
 from tests.support.people import Team
 
 EXAMPLES = 40
@@ -45,17 +46,18 @@ def values_of(operation: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", ENDPOINTS)
-def test_it_answers_as_described(app: Flask, team: Team, api: Caller, mail: Mail, name: str) -> None:
+def test_it_answers_as_described(app: Flask, team: Team, mail: Mail, name: str) -> None:
     method, path, operation = ENDPOINTS[name]
-    stored = [make_integration(app, team.admin)]
+    names = [each["name"] for each in operation.get("parameters", []) if each["in"] == "path"]
+    things = make_things(app, team.admin)
+    api = Caller(app, token=make_token(app, team.admin, scopes=["admin", "events:write"]), root="")
 
     @SETTINGS
     @given(values_of(operation))
     def call(sent: dict[str, Any]) -> None:
-        if load(app, stored[-1]).deleted_at:
-            stored.append(make_integration(app, team.admin, f"Relay {len(stored)}"))
-        which = stored[-1] if sent["exists"] else uuid.uuid4()
-        address = path.removeprefix("/api/admin").replace("{integration_id}", str(which))
+        things.renew()
+        ids = things.ids(names) if sent["exists"] else {each: uuid.uuid4() for each in names}
+        address = path.format(**ids)
         query = urlencode({name: _plain(value) for name, value in sent["query"].items()})
         answer = api(method, f"{address}?{query}" if query else address, sent.get("body"))
         assert answer.status_code < 500

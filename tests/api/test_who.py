@@ -1,6 +1,5 @@
 """Who may do what by the API: every endpoint, called by everybody; and what replacing secrets asks for besides."""
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +13,12 @@ from portal.accounts import api_tokens
 from portal.accounts import service as accounts
 from portal.accounts.models import ApiToken
 from portal.api.declaring import OPERATIONS, Operation
-from portal.database import reading, unit_of_work
+from portal.database import Base, reading, unit_of_work
 from tests.api.conftest import Caller, make_token, smtp, wanted
+from tests.api.things import in_order, make_things
 from tests.support.integrations import CANARY, Mail, all_integrations, load, make_integration, stored_secrets
 from tests.support.people import Browser, Team, make_team
+from tests.support.webhooks import stored_deliveries, stored_events, stored_webhook
 
 pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 
@@ -80,32 +81,78 @@ CALLERS: dict[str, Callable[[Flask, Team], Caller]] = {
     "the owner": lambda app, team: Caller(app, browser=Browser(app, team.owner)),
     "the owner's token": lambda app, team: Caller(app, token=make_token(app, team.owner)),
 }
+EVENT: dict[str, Any] = {"event": "job.created", "data": {}}
 BODIES: dict[str, Any] = {
+    "create_webhook": {"name": "Another", "url": "https://example.org/", "events": ["*"]},
+    "change_webhook": {"name": "Renamed"},
+    "test_webhook": {"event_type": "job.created"},
+    "replay_webhook": {"since": "2026-01-01T00:00:00Z"},
+    "put_retry_config": {},
+    "create_event_type": {"name": "invoice.sent"},
+    "change_event_type": {"description": "Changed"},
+    "send_event": EVENT,
+    "send_events": {"events": [EVENT]},
     "put_integration": wanted(name="Another"),
     "change_integration": {"name": "Renamed"},
     "test_values": {"provider": "smtp", "credentials": smtp()},
 }
 
 
-def path_of(operation: Operation, integration: uuid.UUID) -> str:
-    return operation.url.removeprefix("/api/admin").replace("{integration_id}", str(integration))
+def expected(operation: Operation, who: str) -> str:
+    """Return what the table says of an endpoint; those that show a secret are closed to tokens."""
+    return "403 Session required" if TABLE[who] == "passes" and "token" in who and not operation.tokens else TABLE[who]
+
+
+def for_admins() -> list[Operation]:
+    """Return the endpoints of /api/admin."""
+    return in_order(each for each in OPERATIONS if each.sessions)
 
 
 @pytest.mark.parametrize("who", TABLE)
 def test_every_endpoint_is_open_to_those_in_the_table(app: Flask, team: Team, mail: Mail, who: str) -> None:
-    relay = make_integration(app, team.admin)
+    things = make_things(app, team.admin)
     call = CALLERS[who](app, team)
+    call.root = ""
     found = {}
-    for operation in sorted(OPERATIONS, key=lambda each: each.method == "DELETE"):
-        answer = call(operation.method, path_of(operation, relay), BODIES.get(operation.name))
+    for operation in for_admins():
+        answer = call(operation.method, things.address(operation), BODIES.get(operation.name))
         if answer.status_code in (401, 403):
             found[operation.name] = f"{answer.status_code} {answer.json['title']}"
             assert ("WWW-Authenticate" in answer.headers) == (answer.status_code == 401)
         else:
             assert answer.status_code < 300, f"{operation.name}: {answer.text}"
             found[operation.name] = "passes"
-    assert found == {operation.name: TABLE[who] for operation in OPERATIONS}
-    assert (load(app, relay).deleted_at is not None) == (TABLE[who] == "passes")
+    assert found == {operation.name: expected(operation, who) for operation in for_admins()}
+    assert (load(app, things.relay).deleted_at is not None) == (TABLE[who] == "passes")
+    assert (stored_webhook(app, things.webhook).deleted_at is not None) == (TABLE[who] == "passes")
+
+
+APPLICATIONS: dict[str, tuple[Callable[[Flask, Team], Caller], str]] = {
+    "nobody": (CALLERS["nobody"], "401 Credentials missing"),
+    "a token that is none": (CALLERS["a token that is none"], "401 Token not accepted"),
+    "an admin's session": (CALLERS["an admin"], "401 Token required"),
+    "an agent's session": (CALLERS["an agent"], "401 Token required"),
+    "a token without the scope": (CALLERS["an admin's token"], "403 Scope missing"),
+    "a token of somebody without two-factor authentication": (
+        lambda app, team: Caller(app, token=make_token(app, team.newcomer, scopes=["events:write"])),
+        "403 Two-factor authentication required",
+    ),
+    "a token": (lambda app, team: Caller(app, token=make_token(app, team.admin, scopes=["events:write"])), "passes"),
+}
+
+
+@pytest.mark.parametrize("who", APPLICATIONS)
+def test_what_is_for_applications_is_open_to_their_tokens_alone(app: Flask, team: Team, who: str) -> None:
+    make, wanted = APPLICATIONS[who]
+    call = make(app, team)
+    call.root = ""
+    for operation in OPERATIONS:
+        if not operation.sessions:
+            answer = call(operation.method, operation.url, BODIES[operation.name])
+            found = f"{answer.status_code} {answer.json.get('title')}" if answer.status_code >= 400 else "passes"
+            assert found == wanted, operation.name
+            assert ("WWW-Authenticate" in answer.headers) == wanted.startswith("401")
+    assert bool(stored_events(app)) == (wanted == "passes")
 
 
 @pytest.mark.parametrize("path", ["/api/openapi.json", "/api/docs"])
@@ -120,17 +167,20 @@ def test_the_documentation_is_for_admins(app: Flask, team: Team, path: str) -> N
 
 
 def test_nothing_of_another_organization_is_there(app: Flask, team: Team, mail: Mail) -> None:
-    relay = make_integration(app, team.admin, "Very private relay")
-    before = load(app, relay)
-    spy = Caller(app, token=make_token(app, make_team(app, "Southgate").owner))
-    for operation in OPERATIONS:
-        answer = spy(operation.method, path_of(operation, relay), BODIES.get(operation.name))
+    things = make_things(app, team.admin, "Very private relay")
+    before = columns(load(app, things.relay)), columns(stored_webhook(app, things.webhook))
+    spy = Caller(app, browser=Browser(app, make_team(app, "Southgate").owner), root="")
+    for operation in for_admins():
+        answer = spy(operation.method, things.address(operation), BODIES.get(operation.name))
         assert "Very private" not in answer.text, operation.name
         if operation.path_names:
             assert answer.status_code == 404, operation.name
-    after = load(app, relay)
-    columns = [column.key for column in after.__mapper__.columns]
-    assert {name: getattr(after, name) for name in columns} == {name: getattr(before, name) for name in columns}
+    assert (columns(load(app, things.relay)), columns(stored_webhook(app, things.webhook))) == before
+    assert {each.status for each in stored_deliveries(app)} == {"dlq"}
+
+
+def columns(row: Base) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in row.__mapper__.columns}
 
 
 def test_a_token_works_in_its_organization_alone_and_wins_over_a_cookie(app: Flask, team: Team) -> None:
@@ -144,10 +194,11 @@ def test_a_token_works_in_its_organization_alone_and_wins_over_a_cookie(app: Fla
 
 
 def test_a_sessions_writes_need_the_csrf_header(app: Flask, team: Team, by_session: Caller, mail: Mail) -> None:
-    relay = make_integration(app, team.admin)
+    things = make_things(app, team.admin)
     del by_session.headers["X-CSRFToken"]
+    by_session.root = ""
     for operation in OPERATIONS:
-        answer = by_session(operation.method, path_of(operation, relay), BODIES.get(operation.name))
+        answer = by_session(operation.method, things.address(operation), BODIES.get(operation.name))
         expected = (200, None) if operation.method == "GET" else (403, "CSRF token missing")
         assert (answer.status_code, (answer.json or {}).get("title") if answer.status_code > 200 else None) == expected
     assert (len(all_integrations(app)), mail.tested, mail.probed) == (1, [], [])

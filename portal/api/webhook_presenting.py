@@ -1,0 +1,94 @@
+"""Webhooks, deliveries and event types as the API answers them; secrets masked."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from sqlalchemy import Row, select
+
+from portal import clock
+from portal.api.presenting import Json
+from portal.database import db
+from portal.security.masking import BULLETS
+from portal.webhooks import queries
+from portal.webhooks.event_types import Listed
+from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
+
+WEBHOOK: Final = (
+    "id", "name", "url", "events", "status", "filters", "ordered", "rate_limit", "retry", "failing_since",
+    "last_success_at", "created_by", "created_at", "updated_at",
+)  # fmt: skip
+DELIVERY: Final = (
+    "id", "webhook_id", "event_type", "status", "attempt_number", "delivered_at", "response_status", "duration_ms",
+    "error_class", "created_at",
+)  # fmt: skip
+ATTEMPT: Final = (
+    "attempt_number", "request_headers", "response_status", "response_headers", "duration_ms", "error", "error_class",
+    "timing", "at",
+)  # fmt: skip
+
+
+def webhook(row: Webhook, secret: str = "") -> Json:
+    """Return a webhook; its secret in full only where it was just made."""
+    overlaps = row.previous_sealed is not None and row.previous_until and row.previous_until > clock.now()
+    return {
+        **{name: getattr(row, name) for name in WEBHOOK},
+        "disabled_reason": row.disabled_reason or None,
+        "secret": secret or row.secret_masked,
+        "previous_secret_until": row.previous_until if overlaps else None,
+        "custom_headers": dict.fromkeys(row.header_names or (), BULLETS),
+    }
+
+
+def deliveries(rows: Sequence[Delivery]) -> list[Json]:
+    """Return deliveries with what they carry."""
+    wanted = {each.event_row_id for each in rows}
+    query = select(Event.id, Event.event_id, Event.body).where(Event.id.in_(wanted))
+    events = {row.id: row for row in db.session.execute(query)} if wanted else {}
+    return [_delivery(each, events[each.event_row_id]) for each in rows]
+
+
+def delivery(row: Delivery) -> Json:
+    """Return one delivery with what it carries."""
+    return deliveries([row])[0]
+
+
+def with_attempts(row: Delivery) -> Json:
+    """Return one delivery with its attempts, the newest first."""
+    return {**delivery(row), "attempts": [_attempt(each) for each in queries.attempts(row)]}
+
+
+def dead_letters(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Json]:
+    """Return dead letters: the deliveries, with what went wrong at last, and when."""
+    ids = [each.id for each in rows]
+    found = db.session.scalars(select(Delivery).where(Delivery.id.in_(ids))).all() if ids else []
+    by_id = {each["id"]: each for each in deliveries(found)}
+    return [{**by_id[each.id], "error": each.error, "gave_up_at": each.gave_up_at} for each in rows if each.id in by_id]
+
+
+def event_type(found: Listed) -> Json:
+    """Return an event type."""
+    return asdict(found)
+
+
+def _delivery(row: Delivery, event: Row[uuid.UUID, str, bytes]) -> Json:
+    waits = row.status is DeliveryStatus.PENDING and row.lease_token is None
+    return {
+        **{name: getattr(row, name) for name in DELIVERY},
+        "event_id": event.event_id,
+        "payload": _payload(event.body),
+        "next_retry_at": row.due_at if waits else None,
+    }
+
+
+def _payload(body: bytes) -> Mapping[str, Any] | None:
+    return json.loads(body) if body else None
+
+
+def _attempt(row: DeliveryAttempt) -> Json:
+    return {
+        **{name: getattr(row, name) for name in ATTEMPT},
+        "response_body": row.response_body.decode(errors="replace"),
+    }

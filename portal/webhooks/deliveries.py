@@ -1,0 +1,43 @@
+"""Sending a delivery again. The caller's unit of work commits."""
+
+from portal import clock
+from portal.audit import trail
+from portal.database import db, wake_after_commit
+from portal.webhooks.errors import WebhooksError
+from portal.webhooks.events import WAKE
+from portal.webhooks.models import Delivery, DeliveryStatus, Event, Webhook, WebhookStatus
+
+
+class NotNowError(WebhooksError):
+    """A delivery cannot be sent again as things are."""
+
+
+def replay(delivery: Delivery) -> None:
+    """Make a delivery due at once, for one more attempt with the same bytes and webhook-id.
+
+    Args:
+        delivery: read with a lock, so that no dispatcher takes it meanwhile.
+
+    Raises:
+        NotNowError: an attempt is under way, or its webhook takes no deliveries.
+    """
+    now = clock.now()
+    webhook = db.session.get_one(Webhook, delivery.webhook_id)
+    if webhook.deleted_at is not None:
+        raise NotNowError(f"{webhook.name} was deleted. Deliveries of a deleted webhook cannot be sent again.")
+    if webhook.status is not WebhookStatus.ACTIVE:
+        raise NotNowError(f"{webhook.name} is disabled. Switch it on, then send this again.")
+    if delivery.lease_token is not None and delivery.due_at is not None and delivery.due_at > now:
+        raise NotNowError("An attempt is under way. Wait for its result, then send this again.")
+    before = str(delivery.status)
+    # An attempt whose lease ran out may still report; without its token that changes nothing here any more.
+    delivery.status, delivery.due_at, delivery.lease_token = DeliveryStatus.PENDING, now, None
+    delivery.delivered_at = None
+    event = db.session.get_one(Event, delivery.event_row_id)
+    trail.record(
+        action="webhook.delivery_replayed", organization_id=delivery.organization_id, target_type="delivery",
+        target_id=delivery.id, target_name=f"{delivery.event_type} to {webhook.name}",
+        before={"status": before}, after={"status": str(delivery.status), "event_id": event.event_id},
+    )  # fmt: skip
+    db.session.flush()
+    wake_after_commit(WAKE)

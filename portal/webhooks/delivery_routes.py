@@ -1,0 +1,188 @@
+"""Pages of the deliveries: all of them, those of one webhook, one with its attempts; sending one again."""
+
+import uuid
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from flask import abort, request, url_for
+from flask.wrappers import Response
+
+from portal import clock
+from portal.database import COUNT_LIMIT, unit_of_work
+from portal.security.redaction import strip_controls
+from portal.web.access import Who, allow, identity
+from portal.web.filters import plural
+from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment
+from portal.webhooks import deliveries, presenting, queries, replays, service
+from portal.webhooks.deliveries import NotNowError
+from portal.webhooks.models import DeliveryStatus, Webhook
+from portal.webhooks.queries import DeliveryFilters
+from portal.webhooks.routes import DELIVERED, LIVELY, blueprint, get
+
+TIMES = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", timedelta(days=7)),
+         "30d": ("Last 30 days", timedelta(days=30))}  # fmt: skip
+STATUSES = [
+    ("", "Any status"),
+    (str(DeliveryStatus.PENDING), "Waiting"),
+    (str(DeliveryStatus.SUCCESS), "Delivered"),
+    (str(DeliveryStatus.FAILED), "Failed"),
+    (str(DeliveryStatus.DEAD), "Dead letter"),
+]
+NOTHING_FAILED = "Nothing failed in the last 24 hours."
+BLOCKS = {"more-deliveries": "rows", "delivery-list": "list"}
+
+
+@blueprint.get("/deliveries")
+@allow(Who.ADMIN)
+def deliveries_index() -> Response:
+    """Show the deliveries of all webhooks."""
+    return _list(None)
+
+
+@blueprint.get("/webhooks/<uuid:webhook_id>/deliveries")
+@allow(Who.ADMIN)
+def history(webhook_id: uuid.UUID) -> Response:
+    """Show the deliveries of one webhook."""
+    return _list(get(webhook_id))
+
+
+@blueprint.get("/deliveries/<uuid:delivery_id>")
+@allow(Who.ADMIN)
+def delivery(delivery_id: uuid.UUID) -> Response:
+    """Show one delivery with what each attempt sent and what came back."""
+    organization_id = identity().organization_id
+    found = queries.get_delivery(organization_id=organization_id, delivery_id=delivery_id)
+    names = queries.webhook_names(organization_id=organization_id, ids={found.webhook_id})
+    name, live = names[found.webhook_id]
+    event = queries.event_of(found)
+    return page(
+        "webhooks/delivery.html",
+        block="update" if request.headers.get("HX-Target") == "delivery" else "main",
+        delivery=found,
+        event=event,
+        attempts=queries.attempts(found),
+        webhook_name=name,
+        webhook_is_there=live,
+        show=presenting,
+        every=None if presenting.is_over(found) else LIVELY,
+    )
+
+
+@blueprint.post("/deliveries/<uuid:delivery_id>/replay")
+@allow(Who.ADMIN)
+def replay(delivery_id: uuid.UUID) -> Response:
+    """Send a delivery again: the same bytes under the same id, once more."""
+    try:
+        with unit_of_work():
+            found = queries.get_delivery(organization_id=identity().organization_id, delivery_id=delivery_id, lock=True)
+            deliveries.replay(found)
+        said, tone = f"{found.event_type} is sent again.", "info"
+    except NotNowError as error:
+        said, tone = str(error), "warn"
+    return _answered(said, tone, url_for("webhooks.delivery", delivery_id=delivery_id))
+
+
+def _answered(said: str, tone: str, back: str) -> Response:
+    """Say what came of it on the page where it was asked for."""
+    if not wants_fragment():
+        return go_to(came_from(back), toast=said, tone=tone)
+    return add_toast(trigger(Response(status=204), DELIVERED), said, tone=tone)
+
+
+@blueprint.post("/webhooks/<uuid:webhook_id>/replay")
+@allow(Who.ADMIN)
+def replay_failed(webhook_id: uuid.UUID) -> Response:
+    """Send what failed in the last 24 hours again."""
+    try:
+        count = replays.replay_range(
+            organization_id=identity().organization_id,
+            webhook_id=webhook_id,
+            since=clock.now() - queries.RECENTLY,
+        )
+        said = f"{plural(count, 'failed delivery', 'failed deliveries')} sent again." if count else NOTHING_FAILED
+        tone = "info"
+    except NotNowError as error:
+        said, tone = str(error), "warn"
+    return _answered(said, tone, url_for("webhooks.detail", webhook_id=webhook_id))
+
+
+def _list(webhook: Webhook | None) -> Response:
+    organization_id = identity().organization_id
+    webhooks = service.listed(organization_id=organization_id) if webhook is None else [webhook]
+    types = [name for group in queries.event_groups(organization_id) for name in group.types]
+    offered = {
+        "status": dict(STATUSES),
+        "type": {name: name for name in types},
+        "webhook": {str(each.id): each.name for each in webhooks},
+        "time": {key: label for key, (label, _) in TIMES.items()},
+    }
+    chosen = _chosen(offered)
+    filters = _filters(chosen, webhook)
+    cursor = request.args.get("cursor", "")
+    try:
+        found = queries.deliveries(organization_id=organization_id, filters=filters, cursor=cursor)
+    except ValueError:
+        abort(404)
+    total = queries.count_deliveries(organization_id=organization_id, filters=filters)
+    here = url_for("webhooks.history", webhook_id=webhook.id) if webhook else url_for("webhooks.deliveries_index")
+    return page(
+        "webhooks/deliveries.html",
+        block=BLOCKS.get(request.headers.get("HX-Target", ""), "main"),
+        webhook=webhook,
+        deliveries=found.items,
+        event_ids=queries.event_ids(found.items),
+        attempts=queries.attempts_in_short(found.items) if webhook else {},
+        webhook_names=queries.webhook_names(
+            organization_id=organization_id, ids={each.webhook_id for each in found.items}
+        ),
+        here=here,
+        next_url=_with(here, chosen, found.next_cursor) if found.next_cursor else None,
+        total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
+        any_filter=any(chosen.values()),
+        chosen=chosen,
+        choices={name: [("", f"Any {name}"), *values.items()] for name, values in offered.items()}
+        | {"status": STATUSES},
+        show=presenting,
+    )
+
+
+def _chosen(offered: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Return the filters as they stand in the address; what no list offers counts as not chosen."""
+    chosen = {name: request.args.get(name, "") for name in offered}
+    chosen = {name: value if value in offered[name] else "" for name, value in chosen.items()}
+    dates = {name: request.args.get(name, "")[:10] for name in ("since", "until")}
+    return chosen | dates | {"q": strip_controls(request.args.get("q", "")).strip()[:100]}
+
+
+def _filters(chosen: dict[str, str], webhook: Webhook | None) -> DeliveryFilters:
+    since, until = _midnight(chosen["since"], 0), _midnight(chosen["until"], 1)
+    if chosen["time"]:
+        start = clock.now() - TIMES[chosen["time"]][1]
+        since = max(since, start) if since else start
+    if webhook is not None:
+        webhook_id: uuid.UUID | None = webhook.id
+    else:
+        webhook_id = uuid.UUID(chosen["webhook"]) if chosen["webhook"] else None
+    return DeliveryFilters(
+        webhook_id=webhook_id,
+        event_id=chosen["q"],
+        event_type=chosen["type"],
+        status=chosen["status"],
+        since=since,
+        until=until,
+    )
+
+
+def _midnight(text: str, days: int) -> datetime | None:
+    """Return the start of a date, or of the day after it, where the viewer is; None for what is no date."""
+    try:
+        day = date.fromisoformat(text) + timedelta(days=days)
+        return datetime.combine(day, time(), ZoneInfo(identity().time_zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _with(here: str, chosen: dict[str, Any], cursor: str) -> str:
+    return f"{here}?{urlencode({**{name: value for name, value in chosen.items() if value}, 'cursor': cursor})}"

@@ -1,0 +1,241 @@
+"""The dispatcher: one thread that claims due deliveries, sends many at once, and records what became of them.
+
+No transaction is open while anything is sent. What it holds when it dies is due again when the leases end; when it is
+asked to stop, it finishes what is under way.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Final
+
+from flask import Flask
+from sqlalchemy import select
+
+from portal import clock
+from portal.database import db, on_wake, unit_of_work
+from portal.security.addresses import AddressPolicy, NetworkError
+from portal.security.errors import SecurityError
+from portal.security.network import Address
+from portal.webhooks import queue, recording, sending
+from portal.webhooks.events import WAKE
+from portal.webhooks.models import Webhook
+from portal.webhooks.queue import Claimed
+from portal.webhooks.recording import Outcome
+from portal.webhooks.sending import Endpoint
+from portal.webhooks.wire import Outgoing, Reply, Wire
+
+log = logging.getLogger("portal.webhooks")
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks for due deliveries when nobody wakes the dispatcher; retries come due by themselves."""
+GROUP_SECONDS: Final = 0.025
+GROUP_MOST: Final = 200
+"""Results are written together: so many, or after so many seconds."""
+READ_AGAIN: Final = timedelta(seconds=5)
+"""How long a webhook's settings are taken as they were read."""
+ADDRESS_SECONDS: Final = 30.0
+"""How long a name's address is used again without looking it up."""
+PAUSE_AFTER_FAULT: Final = 1.0
+Sent = tuple[Endpoint, Claimed, Outgoing]
+
+
+class Dispatcher:
+    """Sends deliveries from a thread of its own, until it is stopped."""
+
+    def __init__(self, app: Flask, *, concurrency: int, policy: AddressPolicy, ca_file: str = "") -> None:
+        """Prepare it.
+
+        Args:
+            app: whose database is served.
+            concurrency: requests at the same time.
+            policy: which addresses may be dialled.
+            ca_file: certificates to trust in place of the system's, for tests.
+        """
+        self._app = app
+        self._most = concurrency
+        self._policy = policy
+        self._wire: Wire[Sent] = Wire(most=concurrency, ca_file=ca_file)
+        self._lookups = ThreadPoolExecutor(max_workers=8, thread_name_prefix="webhook-dns")
+        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
+        self._stopping = threading.Event()
+        self._woken = True
+        self._endpoints: dict[uuid.UUID, Endpoint] = {}
+        self._addresses: dict[tuple[str, int, bool], tuple[float, Address | NetworkError]] = {}
+        self._found: deque[tuple[Endpoint, Claimed, Address | NetworkError]] = deque()
+        self._looking = 0
+        self._flying: Counter[uuid.UUID] = Counter()
+        self._sent_at: dict[uuid.UUID, deque[float]] = {}
+        self._results: list[Outcome] = []
+        self._oldest_result = 0.0
+        self._next_look = 0.0
+        self._off = on_wake(WAKE, self.wake)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look for due deliveries now. Any thread may call it."""
+        self._woken = True
+        self._wire.wake()
+
+    def stop(self, timeout: float = 20.0) -> None:
+        """Claim nothing more, finish what is under way, and wait up to so many seconds for it."""
+        self._off()
+        self._stopping.set()
+        self._wire.wake()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        self._lookups.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        with self._app.app_context():
+            while not (self._stopping.is_set() and self._is_empty()):
+                try:
+                    self._turn()
+                except Exception:  # the job runner: a fault of ours must not end the deliveries of everybody
+                    log.exception("the dispatcher stumbled; it goes on")
+                    db.session.remove()
+                    time.sleep(PAUSE_AFTER_FAULT)
+            self._wire.close()
+
+    def _is_empty(self) -> bool:
+        return not (self._wire.busy or self._looking or self._found or self._results)
+
+    def _turn(self) -> None:
+        """One round: write and claim if it is time, start what is ready, wait for what comes back."""
+        if self._is_time():
+            self._exchange()
+        self._start_found()
+        ended = self._wire.turn(self._wait())
+        if ended and not self._results:
+            self._oldest_result = time.monotonic()
+        for (endpoint, claimed, request), reply in ended:
+            self._finish(endpoint, claimed, reply, request)
+
+    def _is_time(self) -> bool:
+        now = time.monotonic()
+        full = len(self._results) >= GROUP_MOST or (self._results and now - self._oldest_result >= GROUP_SECONDS)
+        idle = self._results and not (self._wire.busy or self._found or self._looking)
+        return bool(full or idle or (not self._stopping.is_set() and (self._woken or now >= self._next_look)))
+
+    def _wait(self) -> float:
+        if self._found:
+            return 0.0
+        if self._results:
+            return max(0.0, self._oldest_result + GROUP_SECONDS - time.monotonic())
+        return max(0.0, min(LOOK_EVERY, self._next_look - time.monotonic()))
+
+    def _exchange(self) -> None:
+        """Write the results and claim the next deliveries, in one transaction."""
+        results, now = self._results, clock.now()
+        self._woken, self._next_look = False, time.monotonic() + LOOK_EVERY
+        with unit_of_work():
+            recording.record(results, now)
+            claimed = [] if self._stopping.is_set() else self._claim()
+            endpoints = self._read({each.webhook_id for each in claimed})
+        self._results = []
+        for webhook_id in {result.endpoint.webhook_id for result in results if result.verdict.disables}:
+            self._endpoints.pop(webhook_id, None)
+        for each in claimed:
+            if each.webhook_id in endpoints:
+                self._flying[each.webhook_id] += 1
+                self._look_up(endpoints[each.webhook_id], each)
+        if claimed:
+            self._woken = self._woken or self._free() > 0
+
+    def _free(self) -> int:
+        return self._wire.free - self._looking - len(self._found)
+
+    def _claim(self) -> list[Claimed]:
+        """Claim as many as there is room for; while several webhooks wait, none gets more than its share."""
+        free = self._free()
+        if free <= 0:
+            return []
+        now = clock.now()
+        full = [each for each, count in self._flying.items() if count >= self._most // 4]
+        waiting = queue.waiting(now, but_for=full, limit=max(1, free))
+        share = self._most if len(waiting) == 1 and not self._flying else max(1, self._most // 4)
+        places: dict[uuid.UUID, int] = {}
+        for number, (webhook_id, _) in enumerate(waiting):
+            even = -(-free // (len(waiting) - number))
+            most = min(even, share - self._flying[webhook_id], self._allowance(webhook_id))
+            if most > 0:
+                places[webhook_id] = most
+                free -= most
+        return queue.claim(places, ordered={each for each, in_order in waiting if in_order}, now=now)
+
+    def _allowance(self, webhook_id: uuid.UUID) -> int:
+        """Return how many more a webhook's limit per second lets through right now."""
+        endpoint = self._endpoints.get(webhook_id)
+        if endpoint is None or endpoint.rate_limit is None:
+            return self._most
+        sent, now = self._sent_at.setdefault(webhook_id, deque()), time.monotonic()
+        while sent and sent[0] <= now - 1:
+            sent.popleft()
+        return endpoint.rate_limit - len(sent)
+
+    def _read(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Endpoint]:
+        """Return the endpoints of webhooks, read again where they were read a while ago."""
+        now = clock.now()
+        known = {each: self._endpoints[each] for each in ids if each in self._endpoints}
+        fresh = {each: found for each, found in known.items() if found.good_until > now}
+        missing = [each for each in ids if each not in fresh]
+        rows = db.session.scalars(select(Webhook).where(Webhook.id.in_(missing))).all() if missing else []
+        for row in rows:
+            try:
+                fresh[row.id] = sending.endpoint_of(row, now=now, good_until=now + READ_AGAIN)
+            except SecurityError:
+                # The fault is ours, not the receiver's: the delivery stays claimed and is due again with its lease.
+                log.exception("a secret of webhook %s cannot be opened", row.id)
+        self._endpoints |= fresh
+        return fresh
+
+    def _look_up(self, endpoint: Endpoint, claimed: Claimed) -> None:
+        """Find the address of an endpoint, in a thread where it is not known yet: a name service may be slow."""
+        key = (endpoint.host, endpoint.port, endpoint.encrypted)
+        known = self._addresses.get(key)
+        if known and known[0] > time.monotonic():
+            self._found.append((endpoint, claimed, known[1]))
+            return
+        self._looking += 1
+        future = self._lookups.submit(self._address, endpoint)
+        future.add_done_callback(lambda done: self._looked_up(endpoint, claimed, done.result()))
+
+    def _address(self, endpoint: Endpoint) -> Address | NetworkError:
+        try:
+            return sending.address_of(endpoint, self._policy)
+        except NetworkError as error:
+            return error
+
+    def _looked_up(self, endpoint: Endpoint, claimed: Claimed, found: Address | NetworkError) -> None:
+        if isinstance(found, Address):
+            key = (endpoint.host, endpoint.port, endpoint.encrypted)
+            self._addresses[key] = (time.monotonic() + ADDRESS_SECONDS, found)
+        self._found.append((endpoint, claimed, found))
+        self._looking -= 1
+        self._wire.wake()
+
+    def _start_found(self) -> None:
+        while self._found and self._wire.free:
+            endpoint, claimed, found = self._found.popleft()
+            if isinstance(found, NetworkError):
+                if not self._results:
+                    self._oldest_result = time.monotonic()
+                self._finish(endpoint, claimed, Reply(error=sending.error_of(found), detail=str(found)), None)
+                continue
+            request = sending.request_of(endpoint, claimed, found, now=clock.now())
+            if endpoint.rate_limit is not None:
+                self._sent_at.setdefault(endpoint.webhook_id, deque()).append(time.monotonic())
+            self._wire.start(request, (endpoint, claimed, request))
+
+    def _finish(self, endpoint: Endpoint, claimed: Claimed, reply: Reply, request: Outgoing | None) -> None:
+        self._flying[endpoint.webhook_id] -= 1
+        if not self._flying[endpoint.webhook_id]:
+            del self._flying[endpoint.webhook_id]
+        self._results.append(recording.outcome_of(endpoint, claimed, reply, now=clock.now(), request=request))

@@ -1,0 +1,212 @@
+"""Accepting events: event, decisions and deliveries in one transaction, before the application has its answer."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import insert, select
+
+from portal import clock
+from portal.database import db, new_id, wake_after_commit
+from portal.security.webhook_signatures import ID
+from portal.webhooks import event_types, filters
+from portal.webhooks.errors import DuplicateEventError, InvalidError, TooLargeError
+from portal.webhooks.event_catalogue import BY_NAME
+from portal.webhooks.models import Delivery, DeliveryStatus, Event, EventType, Webhook, WebhookStatus
+
+LARGEST: Final = 256 * 1024
+"""Bytes of an event's body."""
+WAKE: Final = "deliveries"
+"""Topic that wakes the dispatcher."""
+ALL: Final = "*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewEvent:
+    """An event as it is handed in.
+
+    Attributes:
+        event_type: one of the organization's.
+        data: a JSON object, or any other JSON value.
+        event_id: the application's own id; a new one where it is empty.
+        occurred_at: when it happened; now where it is not given.
+        source: api, portal, test or command.
+    """
+
+    event_type: str
+    data: Any
+    event_id: str = ""
+    occurred_at: datetime | None = None
+    source: str = "api"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of an event that was handed in."""
+
+    event_id: str
+    deliveries: int
+
+
+def accept(*, organization_id: uuid.UUID, events: Sequence[NewEvent]) -> list[Accepted]:
+    """Store events with a delivery to each webhook that wants them, all or none. Runs inside a unit of work.
+
+    An event that was accepted before, with the same id and content, counts once and is answered as the first time.
+
+    Raises:
+        InvalidError: a type is unknown, or data or another value wrong; the fields carry the place in the batch.
+        TooLargeError: a body is larger than LARGEST.
+        DuplicateEventError: the id belongs to an event with other content.
+    """
+    now = clock.now()
+    _require_known(organization_id, events)
+    rows = [row_of(organization_id, each, now) for each in events]
+    before = _known_already(organization_id, rows)
+    webhooks = _webhooks(organization_id)
+    answers, deliveries = [], []
+    fresh: list[dict[str, Any]] = []
+    for row, event in zip(rows, events, strict=True):
+        if row["event_id"] in before:
+            _require_same(row, fresh)
+            answers.append(before[row["event_id"]])
+            continue
+        mine = _deliveries(row, event.data, webhooks)
+        fresh.append(row)
+        deliveries += mine
+        answers.append(Accepted(row["event_id"], len(mine)))
+        before[row["event_id"]] = answers[-1]
+    if fresh:
+        db.session.execute(insert(Event), fresh)
+    if deliveries:
+        db.session.execute(insert(Delivery), deliveries)
+        wake_after_commit(WAKE)
+    return answers
+
+
+def new_event_id() -> str:
+    """Return the id of an event that brought none."""
+    return f"evt_{uuid.UUID(bytes=new_id().bytes).hex}"
+
+
+def known_types(organization_id: uuid.UUID) -> set[str]:
+    """Return the names of all event types of an organization."""
+    own = db.session.scalars(select(EventType.name).where(EventType.organization_id == organization_id))
+    return {*BY_NAME, *own}
+
+
+def _require_known(organization_id: uuid.UUID, events: Sequence[NewEvent]) -> None:
+    errors = {}
+    known = event_types.schemas(organization_id=organization_id, names={each.event_type for each in events})
+    for number, each in enumerate(events):
+        place = f"events.{number}." if len(events) > 1 else ""
+        if each.event_type not in known:
+            errors[f"{place}event"] = f"There is no event type {each.event_type[:100]}. Add it under Event types."
+        elif (schema := known[each.event_type]) is not None and (found := event_types.misfits(schema, each.data)):
+            errors[place + found[0]] = found[1]
+        if each.event_id and not ID.fullmatch(each.event_id):
+            errors[f"{place}id"] = "Use 1 to 64 letters, digits, _ and -."
+    if errors:
+        raise InvalidError(errors)
+
+
+def row_of(organization_id: uuid.UUID, event: NewEvent, now: datetime) -> dict[str, Any]:
+    """Return the row of an event.
+
+    Raises:
+        TooLargeError: its body is larger than LARGEST.
+    """
+    event_id, occurred_at = event.event_id or new_event_id(), event.occurred_at or now
+    body = body_of(event_id, event.event_type, occurred_at, event.data)
+    if len(body) > LARGEST:
+        raise TooLargeError(LARGEST)
+    return {
+        "id": new_id(),
+        "organization_id": organization_id,
+        "event_id": event_id,
+        "event_type": event.event_type,
+        "source": event.source,
+        "body": body,
+        "decisions": {},
+        "occurred_at": occurred_at,
+        "accepted_at": now,
+    }
+
+
+def body_of(event_id: str, event_type: str, occurred_at: datetime, data: Any) -> bytes:
+    """Return the bytes that receivers get, the same at every attempt."""
+    at = occurred_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    document = {"id": event_id, "event": event_type, "occurred_at": at, "data": data}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _known_already(organization_id: uuid.UUID, rows: Sequence[Mapping[str, Any]]) -> dict[str, Accepted]:
+    """Return the answers of events that were accepted before."""
+    found = db.session.execute(
+        select(Event.id, Event.event_id, Event.event_type, Event.body).where(
+            Event.organization_id == organization_id, Event.event_id.in_([row["event_id"] for row in rows])
+        )
+    ).all()
+    answers = {}
+    for old in found:
+        for row in rows:
+            if row["event_id"] == old.event_id and _data(row["body"]) != _data(old.body):
+                raise DuplicateEventError(old.event_id)
+        count = len(db.session.scalars(select(Delivery.id).where(Delivery.event_row_id == old.id)).all())
+        answers[old.event_id] = Accepted(old.event_id, count)
+    return answers
+
+
+def _require_same(row: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse an event whose id another one of the same batch has, with other content."""
+    for other in fresh:
+        if other["event_id"] == row["event_id"] and _data(other["body"]) != _data(row["body"]):
+            raise DuplicateEventError(row["event_id"])
+
+
+def _data(body: bytes) -> tuple[object, object]:
+    document = json.loads(body)
+    return document["event"], document["data"]
+
+
+def _webhooks(organization_id: uuid.UUID) -> Sequence[Webhook]:
+    query = select(Webhook).where(Webhook.organization_id == organization_id, Webhook.deleted_at.is_(None))
+    return db.session.scalars(query.order_by(Webhook.id)).all()
+
+
+def _deliveries(row: dict[str, Any], data: Any, webhooks: Sequence[Webhook]) -> list[dict[str, Any]]:
+    """Decide for each webhook, note why one gets nothing, and return the deliveries of the others."""
+    wanted = []
+    for webhook in webhooks:
+        reason = _reason_against(webhook, row["event_type"], data)
+        if reason:
+            row["decisions"][str(webhook.id)] = reason
+        else:
+            wanted.append(delivery_of(row, webhook))
+    return wanted
+
+
+def _reason_against(webhook: Webhook, event_type: str, data: Any) -> str:
+    if webhook.status is not WebhookStatus.ACTIVE:
+        return "disabled"
+    if ALL not in webhook.events and event_type not in webhook.events:
+        return "not_subscribed"
+    return "" if filters.let_through(webhook.filters, data) else "filtered"
+
+
+def delivery_of(row: Mapping[str, Any], webhook: Webhook) -> dict[str, Any]:
+    """Return the row of the delivery of an event to a webhook, due at once."""
+    return {
+        "id": new_id(),
+        "organization_id": row["organization_id"],
+        "webhook_id": webhook.id,
+        "event_row_id": row["id"],
+        "event_type": row["event_type"],
+        "status": DeliveryStatus.PENDING,
+        "attempt_number": 0,
+        "due_at": row["accepted_at"],
+        "lease_token": None,
+        "created_at": row["accepted_at"],
+    }

@@ -1,0 +1,122 @@
+"""Records what attempts came to, and what follows for their webhooks. Runs inside the dispatcher's unit of work."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, update
+
+from portal.database import db
+from portal.webhooks import events, queue, service
+from portal.webhooks.models import DeliveryStatus, Webhook, WebhookStatus
+from portal.webhooks.queue import Claimed, Done
+from portal.webhooks.sending import Endpoint, kept_headers
+from portal.webhooks.verdict import GIVES_UP_AFTER, Verdict, judge
+from portal.webhooks.wire import Outgoing, Reply
+
+NOTED_EVERY = timedelta(minutes=1)
+"""How exactly the time of a webhook's last success is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """An attempt with everything that is known about it."""
+
+    endpoint: Endpoint
+    done: Done
+    verdict: Verdict
+
+
+def outcome_of(
+    endpoint: Endpoint, claimed: Claimed, reply: Reply, *, now: datetime, request: Outgoing | None = None
+) -> Outcome:
+    """Judge a reply and put together what is recorded of it."""
+    verdict = judge(reply, attempts=claimed.attempt_number, policy=endpoint.policy, now=now)
+    done = Done(
+        claimed=claimed,
+        at=now,
+        status=verdict.status,
+        due_at=verdict.due_at,
+        duration_ms=reply.duration_ms,
+        response_status=reply.status,
+        error_class=verdict.error_class,
+        error=reply.detail[:500] or None,
+        request_headers=kept_headers(endpoint, request) if request else {},
+        response_headers=reply.headers,
+        response_body=reply.body,
+        timing={**reply.timing, **({"truncated": True} if reply.truncated else {})},
+    )
+    return Outcome(endpoint=endpoint, done=done, verdict=verdict)
+
+
+def without_retry(outcome: Outcome) -> Outcome:
+    """Return the outcome of an attempt that is over whatever it came to, as a test's is."""
+    success = outcome.done.status is DeliveryStatus.SUCCESS
+    status = DeliveryStatus.SUCCESS if success else DeliveryStatus.FAILED
+    return replace(outcome, done=replace(outcome.done, status=status, due_at=None))
+
+
+def record(outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Write attempts, deliveries and what follows for the webhooks."""
+    queue.record([each.done for each in outcomes])
+    by_webhook: dict[uuid.UUID, list[Outcome]] = {}
+    for each in outcomes:
+        by_webhook.setdefault(each.endpoint.webhook_id, []).append(each)
+    for webhook_id, mine in by_webhook.items():
+        _note(webhook_id, mine, now)
+
+
+def _note(webhook_id: uuid.UUID, outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Keep on the webhook how it does; the last attempt of the batch decides."""
+    last = outcomes[-1]
+    pauses = [each.verdict.pause_until for each in outcomes if each.verdict.pause_until]
+    if pauses:
+        _set(webhook_id, paused_until=max(pauses))
+    reason = next((each.verdict.disables for each in outcomes if each.verdict.disables), "")
+    if last.verdict.status is DeliveryStatus.SUCCESS:
+        _succeeded(webhook_id, now)
+    else:
+        since = last.endpoint.failing_since or now
+        _failed(webhook_id, since)
+        if not reason and now - since >= GIVES_UP_AFTER:
+            reason = f"It failed for {GIVES_UP_AFTER.days} days."
+    if reason:
+        _disable(last.endpoint, reason)
+
+
+def _set(webhook_id: uuid.UUID, **values: object) -> None:
+    db.session.execute(
+        update(Webhook).where(Webhook.id == webhook_id).values(**values),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _succeeded(webhook_id: uuid.UUID, now: datetime) -> None:
+    stale = or_(
+        Webhook.failing_since.is_not(None),
+        Webhook.last_success_at.is_(None),
+        Webhook.last_success_at < now - NOTED_EVERY,
+    )
+    db.session.execute(
+        update(Webhook).where(Webhook.id == webhook_id, stale).values(last_success_at=now, failing_since=None),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _failed(webhook_id: uuid.UUID, since: datetime) -> None:
+    db.session.execute(
+        update(Webhook).where(Webhook.id == webhook_id, Webhook.failing_since.is_(None)).values(failing_since=since),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _disable(endpoint: Endpoint, reason: str) -> None:
+    """Disable a webhook, and tell so: in the audit trail, and as an event to the others."""
+    webhook = db.session.get(Webhook, endpoint.webhook_id, with_for_update=True, populate_existing=True)
+    if webhook is None or webhook.status is not WebhookStatus.ACTIVE:
+        return
+    service.set_active(webhook=webhook, active=False, reason=reason)
+    data = {"webhook": {"id": str(webhook.id), "name": webhook.name, "url": webhook.url}, "reason": reason}
+    event = events.NewEvent(event_type="webhook.disabled", data=data, source="portal")
+    events.accept(organization_id=webhook.organization_id, events=[event])

@@ -1,0 +1,317 @@
+"""Webhooks of an organization: create, change, switch, secrets, delete. The caller's unit of work commits."""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sqlalchemy import Select, func, select
+from sqlalchemy import update as update_rows
+
+from portal import clock, keyring
+from portal.audit import trail
+from portal.database import db, new_id
+from portal.security.encryption import Context
+from portal.security.hostnames import InvalidHost, canonical_host
+from portal.security.masking import mask
+from portal.security.webhook_signatures import new_secret
+from portal.webhooks import filters
+from portal.webhooks.errors import InvalidError, NotFoundError
+from portal.webhooks.events import ALL, known_types
+from portal.webhooks.models import Delivery, DeliveryStatus, OrganizationRetryPolicy, Webhook, WebhookStatus
+from portal.webhooks.retry import DEFAULT, RetryPolicy
+
+PURPOSE: Final = "credentials"
+OVERLAP: Final = timedelta(hours=24)
+"""How long the secret before signs too, unless somebody chooses otherwise."""
+LONGEST_URL: Final = 2048
+MOST_HEADERS: Final = 20
+MOST_WEBHOOKS: Final = 200
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_RESERVED: Final = re.compile(
+    r"(?i)^(webhook-.*|x-portal-.*|content-(type|length|encoding)|transfer-encoding|host|connection|user-agent|expect)$"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What a webhook shall be. None for `custom_headers` or `filters` keeps those that are stored."""
+
+    name: str
+    url: str
+    events: Sequence[str]
+    active: bool = True
+    custom_headers: Mapping[str, str] | None = field(default=None, repr=False)
+    filters: Mapping[str, Any] | None = None
+    ordered: bool = False
+    rate_limit: int | None = None
+    retry: RetryPolicy | None = None
+
+
+def create(*, organization_id: uuid.UUID, user_id: uuid.UUID | None, draft: Draft) -> tuple[Webhook, str]:
+    """Store a webhook; returns it with its signing secret in full.
+
+    Raises:
+        InvalidError: values are wrong.
+    """
+    _check(organization_id, draft)
+    count = db.session.scalar(select(func.count()).select_from(_live(organization_id).subquery())) or 0
+    if count >= MOST_WEBHOOKS:
+        raise InvalidError({"name": f"There are {MOST_WEBHOOKS} webhooks, the most there can be. Delete one first."})
+    now, secret = clock.now(), new_secret()
+    webhook = Webhook(
+        id=new_id(),
+        organization_id=organization_id,
+        status=WebhookStatus.ACTIVE,
+        disabled_reason="",
+        secret_masked=mask(secret),
+        created_by=user_id,
+        created_at=now,
+    )
+    webhook.secret_sealed = keyring.seal(secret, _context(webhook, "secret"))
+    _apply(webhook, draft, now)
+    db.session.add(webhook)
+    db.session.flush()
+    _audit("webhook.created", webhook, after=_shown(webhook))
+    return webhook, secret
+
+
+def update(*, webhook: Webhook, draft: Draft) -> Webhook:
+    """Store a draft over a webhook; its secret stays.
+
+    Raises:
+        InvalidError: values are wrong.
+    """
+    _check(webhook.organization_id, draft)
+    before = _shown(webhook)
+    _apply(webhook, draft, clock.now())
+    db.session.flush()
+    after = _shown(webhook)
+    names = [name for name in after if before.get(name) != after[name]]
+    if names:
+        _audit("webhook.changed", webhook, before={n: before.get(n) for n in names}, after={n: after[n] for n in names})
+    return webhook
+
+
+def set_active(*, webhook: Webhook, active: bool, reason: str = "") -> None:
+    """Switch a webhook on or off, effective at once; what waits is sent when it is on again."""
+    status = WebhookStatus.ACTIVE if active else WebhookStatus.DISABLED
+    if webhook.status is status:
+        return
+    webhook.status, webhook.disabled_reason, webhook.updated_at = status, reason, clock.now()
+    if active:
+        webhook.failing_since = webhook.paused_until = None
+    _audit("webhook.enabled" if active else "webhook.disabled", webhook, after={"reason": reason} if reason else None)
+    db.session.flush()
+
+
+def delete(*, webhook: Webhook) -> None:
+    """Delete softly: gone from lists, secrets wiped, deliveries kept; what waits is sent no more."""
+    now = clock.now()
+    webhook.deleted_at = webhook.updated_at = now
+    webhook.status = WebhookStatus.DISABLED
+    webhook.secret_sealed, webhook.previous_sealed, webhook.headers_sealed = b"", None, None
+    db.session.execute(
+        update_rows(Delivery)
+        .where(Delivery.webhook_id == webhook.id, Delivery.due_at.is_not(None))
+        .values(status=DeliveryStatus.FAILED, due_at=None, lease_token=None, error_class="webhook_deleted"),
+        execution_options={"synchronize_session": False},
+    )
+    _audit("webhook.deleted", webhook, before=_shown(webhook))
+    db.session.flush()
+
+
+def rotate(*, webhook: Webhook, overlap: timedelta = OVERLAP) -> str:
+    """Give a webhook a new secret and return it; the one before signs too for a while."""
+    secret, now = new_secret(), clock.now()
+    webhook.previous_sealed = None
+    if overlap > timedelta(0):
+        current = keyring.open_sealed(webhook.secret_sealed, _context(webhook, "secret"))
+        webhook.previous_sealed = keyring.seal(current, _context(webhook, "previous"))
+    webhook.previous_until = now + overlap if webhook.previous_sealed else None
+    webhook.secret_sealed, webhook.secret_masked = keyring.seal(secret, _context(webhook, "secret")), mask(secret)
+    webhook.updated_at = now
+    _audit("webhook.secret_rotated", webhook, after={"previous_until": str(webhook.previous_until or "")})
+    db.session.flush()
+    return secret
+
+
+def reveal(*, webhook: Webhook) -> str:
+    """Return a webhook's secret for a person; the audit trail says who saw it."""
+    _audit("webhook.secret_revealed", webhook)
+    return keyring.open_sealed(webhook.secret_sealed, _context(webhook, "secret"))
+
+
+def signing_secrets(webhook: Webhook, now: datetime) -> list[str]:
+    """Return the secrets that sign right now, the current one first."""
+    found = [keyring.open_sealed(webhook.secret_sealed, _context(webhook, "secret"))]
+    if webhook.previous_sealed and webhook.previous_until and webhook.previous_until > now:
+        found.append(keyring.open_sealed(webhook.previous_sealed, _context(webhook, "previous")))
+    return found
+
+
+def custom_headers(webhook: Webhook) -> dict[str, str]:
+    """Return the customer's own headers, opened."""
+    if not webhook.headers_sealed:
+        return {}
+    return dict(json.loads(keyring.open_sealed(webhook.headers_sealed, _context(webhook, "headers"))))
+
+
+def get(*, organization_id: uuid.UUID, webhook_id: uuid.UUID, lock: bool = False) -> Webhook:
+    """Return one webhook.
+
+    Raises:
+        NotFoundError: the organization has no such webhook.
+    """
+    query = _live(organization_id).where(Webhook.id == webhook_id)
+    found: Webhook | None = db.session.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def listed(*, organization_id: uuid.UUID) -> Sequence[Webhook]:
+    """Return the webhooks of an organization, newest first; there are never many."""
+    return db.session.scalars(_live(organization_id).order_by(Webhook.id.desc())).all()
+
+
+def retry_policy(organization_id: uuid.UUID) -> RetryPolicy:
+    """Return the policy that holds for an organization's webhooks."""
+    row = db.session.get(OrganizationRetryPolicy, organization_id)
+    return RetryPolicy.from_dict(row.policy) if row else DEFAULT
+
+
+def set_retry_policy(*, organization_id: uuid.UUID, policy: RetryPolicy) -> None:
+    """Set the policy of an organization; webhooks with one of their own keep it."""
+    row = db.session.get(OrganizationRetryPolicy, organization_id)
+    before = row.policy if row else DEFAULT.as_dict()
+    if before == policy.as_dict():
+        return
+    if row is None:
+        row = OrganizationRetryPolicy(organization_id=organization_id)
+        db.session.add(row)
+    row.policy, row.updated_at = policy.as_dict(), clock.now()
+    trail.record(
+        action="policy.changed", organization_id=organization_id, target_type="organization",
+        target_id=organization_id, before=before, after=policy.as_dict(),
+    )  # fmt: skip
+    db.session.flush()
+
+
+def policy_of(webhook: Webhook) -> RetryPolicy:
+    """Return the policy that holds for a webhook: its own, or the organization's."""
+    return RetryPolicy.from_dict(webhook.retry) if webhook.retry else retry_policy(webhook.organization_id)
+
+
+def _live(organization_id: uuid.UUID) -> Select[Webhook]:
+    return select(Webhook).where(Webhook.organization_id == organization_id, Webhook.deleted_at.is_(None))
+
+
+def _context(webhook: Webhook, name: str) -> Context:
+    return Context(PURPOSE, webhook.organization_id, Webhook.__tablename__, webhook.id, name)
+
+
+def _apply(webhook: Webhook, draft: Draft, now: datetime) -> None:
+    webhook.name, webhook.url = draft.name.strip(), draft.url.strip()
+    webhook.events = [ALL] if ALL in draft.events else sorted(set(draft.events))
+    webhook.ordered, webhook.rate_limit, webhook.updated_at = draft.ordered, draft.rate_limit, now
+    webhook.retry = draft.retry.as_dict() if draft.retry else None
+    if draft.filters is not None:
+        webhook.filters = dict(draft.filters) or None
+    wanted = WebhookStatus.ACTIVE if draft.active else WebhookStatus.DISABLED
+    if webhook.status is not wanted:
+        webhook.status, webhook.disabled_reason = wanted, ""
+        webhook.failing_since = webhook.paused_until = None
+    if draft.custom_headers is not None:
+        text = json.dumps(dict(draft.custom_headers), ensure_ascii=False)
+        sealed = keyring.seal(text, _context(webhook, "headers"))
+        webhook.headers_sealed = sealed if draft.custom_headers else None
+    webhook.header_names = webhook.header_names or [] if draft.custom_headers is None else sorted(draft.custom_headers)
+
+
+def _check(organization_id: uuid.UUID, draft: Draft) -> None:
+    errors: dict[str, str] = {}
+    name = draft.name.strip()
+    if not name:
+        errors["name"] = "Give the webhook a name, such as Payroll."
+    elif len(name) > 100:
+        errors["name"] = "Shorten the name to 100 characters."
+    if problem := url_problem(draft.url):
+        errors["url"] = problem
+    unknown = [each for each in draft.events if each != ALL and each not in known_types(organization_id)]
+    if not draft.events:
+        errors["events"] = "Choose at least one event."
+    elif unknown:
+        errors["events"] = f"There is no event type {unknown[0][:100]}."
+    if draft.rate_limit is not None and not 1 <= draft.rate_limit <= 1000:
+        errors["rate_limit"] = "Use a whole number from 1 to 1,000, or leave it empty."
+    if problem := _headers_problem(draft.custom_headers or {}):
+        errors["custom_headers"] = problem
+    if problem := filters.problem(draft.filters or {}):
+        errors["filters"] = problem
+    if errors:
+        raise InvalidError(errors)
+
+
+def url_problem(url: str) -> str:
+    """Return what is wrong with an address that webhooks shall go to, "" where nothing is. Nothing is looked up."""
+    url = url.strip()
+    if len(url) > LONGEST_URL:
+        return f"Shorten the URL to {LONGEST_URL:,} characters."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "This is no URL. Write it like https://example.org/hooks."
+    if parts.scheme not in ("https", "http") or not parts.hostname or re.search(r"[\x00-\x20\x7f]", url):
+        return "This is no URL. Write it like https://example.org/hooks."
+    if parts.username is not None or parts.password is not None:
+        return "Leave user name and password out of the URL; put them into a header."
+    if port == 0:
+        return "Port 0 cannot be used."
+    try:
+        canonical_host(parts.hostname)
+    except InvalidHost:
+        return f"“{parts.hostname[:100]}” is no host name."
+    return ""
+
+
+def _headers_problem(headers: Mapping[str, str]) -> str:
+    if len(headers) > MOST_HEADERS:
+        return f"Use at most {MOST_HEADERS} headers."
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name):
+            return f"“{name[:60]}” is no name of a header."
+        if _RESERVED.match(name):
+            return f"The portal sets {name} itself."
+        if len(value) > 4096 or re.search(r"[^\x20-\x7e]", value):
+            return f"The value of {name} may hold up to 4,096 plain characters on one line."
+    return ""
+
+
+def _shown(webhook: Webhook) -> dict[str, Any]:
+    """Return what the audit trail keeps of a webhook: never a secret."""
+    return {
+        "name": webhook.name,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "status": str(webhook.status),
+        "header_names": list(webhook.header_names or []),
+        "ordered": webhook.ordered,
+        "rate_limit": webhook.rate_limit,
+        "retry": webhook.retry,
+        "filters": webhook.filters,
+    }
+
+
+def _audit(
+    action: str, webhook: Webhook, *, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None
+) -> None:
+    trail.record(
+        action=action, organization_id=webhook.organization_id, target_type="webhook", target_id=webhook.id,
+        target_name=webhook.name, before=before, after=after,
+    )  # fmt: skip

@@ -1,0 +1,304 @@
+"""Sends many requests at once from one thread: libcurl's multi interface, each request to one vetted address.
+
+Nothing here looks a name up, follows a redirect, asks a proxy or reads more than it must. Times are seconds.
+"""
+
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+import pycurl
+
+from portal.security.network import Address
+from portal.security.redaction import strip_controls
+
+CONNECT_SECONDS: Final = 10
+LARGEST_BODY: Final = 16 * 1024
+"""Bytes of an answer's body that are read and kept; the rest is never read."""
+LARGEST_HEAD: Final = 32 * 1024
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A request to send. `headers` go out as they are."""
+
+    url: str
+    address: Address
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    timeout: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came of a request.
+
+    Attributes:
+        status: of the answer, None where there was none.
+        error: why there is no usable answer: blocked, dns, refused, unreachable, tls, timeout, closed, not_http.
+        detail: libcurl's own words about it.
+        truncated: whether the answer's body was longer than what is kept.
+        timing: milliseconds from the start until each part was done, and the peer's address.
+    """
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    error: str = ""
+    detail: str = ""
+    truncated: bool = False
+    duration_ms: int = 0
+    timing: Mapping[str, Any] = field(default_factory=dict)
+
+
+# Numbers of libcurl's CURLcode (libcurl-errors(3)) that pycurl gives no name of their own.
+WEIRD_REPLY: Final = 8
+TOO_LARGE_HEAD: Final = 100
+_ERRORS: Final = {
+    pycurl.E_COULDNT_CONNECT: "refused",
+    pycurl.E_OPERATION_TIMEDOUT: "timeout",
+    pycurl.E_SSL_CONNECT_ERROR: "tls",
+    pycurl.E_PEER_FAILED_VERIFICATION: "tls",
+    pycurl.E_SSL_CACERT_BADFILE: "tls",
+    pycurl.E_GOT_NOTHING: "closed",
+    pycurl.E_SEND_ERROR: "closed",
+    pycurl.E_RECV_ERROR: "closed",
+    pycurl.E_PARTIAL_FILE: "closed",
+    WEIRD_REPLY: "not_http",
+    pycurl.E_UNSUPPORTED_PROTOCOL: "not_http",
+    TOO_LARGE_HEAD: "not_http",
+}
+_PARTS: Final = (
+    ("connect", pycurl.CONNECT_TIME_T),
+    ("tls", pycurl.APPCONNECT_TIME_T),
+    ("first_byte", pycurl.STARTTRANSFER_TIME_T),
+    ("total", pycurl.TOTAL_TIME_T),
+)
+
+
+class _Transfer(Generic[T]):
+    """One request under way on one handle, which is used again afterwards."""
+
+    def __init__(self) -> None:
+        self.curl = pycurl.Curl()
+        self.token: T
+        self.head: list[bytes] = []
+        self.body = bytearray()
+        self.size = self.head_size = 0
+        self.allowed = ""
+        self.begun = 0.0
+        self.opened: list[socket.socket] = []
+
+    def prepare(self, request: Outgoing, token: T, ca_file: str) -> None:
+        """Set the handle up; connections stay in the multi handle's pool."""
+        self.token, self.allowed, self.begun = token, str(request.address.ip), time.monotonic()
+        self.head, self.body, self.size, self.head_size = [], bytearray(), 0, 0
+        ip = f"[{request.address.ip}]" if request.address.ip.version == 6 else str(request.address.ip)
+        curl = self.curl
+        curl.reset()
+        for option, value in (
+            (pycurl.URL, request.url),
+            (pycurl.CONNECT_TO, [f"::{ip}:{request.address.port}"]),
+            (pycurl.OPENSOCKETFUNCTION, self._open),
+            (pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in request.headers.items()] + ["Expect:"]),
+            (pycurl.POST, 1),
+            (pycurl.POSTFIELDSIZE_LARGE, len(request.body)),
+            (pycurl.POSTFIELDS, request.body),
+            (pycurl.HEADERFUNCTION, self._header),
+            (pycurl.WRITEFUNCTION, self._write),
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.PROXY, ""),
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.CAINFO, ca_file),
+            (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
+            (pycurl.CONNECTTIMEOUT_MS, min(CONNECT_SECONDS, int(request.timeout)) * 1000),
+            (pycurl.TIMEOUT_MS, int(request.timeout * 1000)),
+        ):
+            curl.setopt(option, value)
+
+    def _open(self, _purpose: int, address: Any) -> socket.socket | int:
+        """Open the socket for exactly the address that was vetted; a belt beside the braces of CONNECT_TO."""
+        family, kind, protocol, where = address
+        if str(where[0]) != self.allowed:
+            return int(pycurl.SOCKET_BAD)
+        # pycurl duplicates the descriptor once this returns; ours is closed when the request is over.
+        self.opened.append(socket.socket(family, kind, protocol))
+        return self.opened[-1]
+
+    def _header(self, line: bytes) -> int | None:
+        self.head_size += len(line)
+        if line.startswith(b"HTTP/"):
+            self.head = []  # an interim answer, such as 100, came before
+        self.head.append(line)
+        return None if self.head_size <= LARGEST_HEAD else 0
+
+    def _write(self, data: bytes) -> int | None:
+        self.size += len(data)
+        self.body += data[: LARGEST_BODY - len(self.body)]
+        return None if self.size <= LARGEST_BODY else 0
+
+    def release(self) -> None:
+        """Close what was opened for the handle's own copies."""
+        for each in self.opened:
+            each.close()
+        self.opened = []
+
+    def reply(self, code: int, message: str) -> Reply:
+        """Return what came of it."""
+        truncated = self.size > LARGEST_BODY
+        complete = code == 0 or (code == pycurl.E_WRITE_ERROR and truncated)
+        status = int(self.curl.getinfo(pycurl.RESPONSE_CODE)) or None
+        timing: dict[str, Any] = {name: self.curl.getinfo(which) // 1000 for name, which in _PARTS}
+        timing["peer"] = self.curl.getinfo(pycurl.PRIMARY_IP)
+        return Reply(
+            status=status if complete or self.head else None,
+            headers=dict(_header_pairs(self.head)),
+            body=bytes(self.body),
+            error="" if complete else _ERRORS.get(code, "not_http" if code == pycurl.E_WRITE_ERROR else "closed"),
+            detail="" if complete else message,
+            truncated=truncated,
+            duration_ms=round((time.monotonic() - self.begun) * 1000),
+            timing=timing,
+        )
+
+
+class Wire(Generic[T]):
+    """Many requests under way at once. All methods but wake() belong to the one thread that owns it.
+
+    T is what the caller wants back with each reply.
+    """
+
+    def __init__(self, *, most: int, ca_file: str = "") -> None:
+        """Prepare it.
+
+        Args:
+            most: requests at the same time.
+            ca_file: certificates to trust in place of the system's.
+        """
+        self._most = most
+        self._ca_file = ca_file or system_ca_file()
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, most)
+        self._selector = selectors.DefaultSelector()
+        self._timer: float | None = None
+        self._busy: dict[pycurl.Curl, _Transfer[T]] = {}
+        self._idle: list[_Transfer[T]] = []
+        self._ear, self._mouth = socket.socketpair()
+        self._ear.setblocking(False)
+        self._mouth.setblocking(False)
+        self._selector.register(self._ear, selectors.EVENT_READ)
+
+    @property
+    def free(self) -> int:
+        """Requests that can be started now."""
+        return self._most - len(self._busy)
+
+    @property
+    def busy(self) -> int:
+        """Requests under way."""
+        return len(self._busy)
+
+    def start(self, request: Outgoing, token: T) -> None:
+        """Begin to send a request; its reply comes out of turn() with the token."""
+        transfer = self._idle.pop() if self._idle else _Transfer[T]()
+        transfer.prepare(request, token, self._ca_file)
+        self._busy[transfer.curl] = transfer
+        self._multi.add_handle(transfer.curl)
+
+    def turn(self, at_most: float) -> list[tuple[T, Reply]]:
+        """Wait for something to happen, up to so many seconds, and return the requests that ended."""
+        now = time.monotonic()
+        wait = at_most if self._timer is None else max(0.0, min(at_most, self._timer - now))
+        events = self._selector.select(wait)
+        for key, mask in events:
+            if key.fileobj is self._ear:
+                with suppress(BlockingIOError):
+                    self._ear.recv(4096)
+                continue
+            happened = (pycurl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
+                pycurl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
+            )
+            self._multi.socket_action(key.fd, happened)
+        if self._timer is not None and time.monotonic() >= self._timer:
+            self._timer = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        return self._ended()
+
+    def wake(self) -> None:
+        """Let turn() return now. Any thread may call it."""
+        with suppress(BlockingIOError, OSError):
+            self._mouth.send(b"!")
+
+    def close(self) -> None:
+        """Break off what is under way and close every connection."""
+        for transfer in self._busy.values():
+            self._multi.remove_handle(transfer.curl)
+            transfer.release()
+            transfer.curl.close()
+        for transfer in self._idle:
+            transfer.curl.close()
+        self._busy, self._idle = {}, []
+        self._multi.close()
+        self._selector.close()
+        self._ear.close()
+        self._mouth.close()
+
+    def _ended(self) -> list[tuple[T, Reply]]:
+        found = []
+        while True:
+            waiting, fine, failed = self._multi.info_read()
+            found += [self._finish(curl, 0, "") for curl in fine]
+            found += [self._finish(curl, code, message) for curl, code, message in failed]
+            if not waiting:
+                return found
+
+    def _finish(self, curl: pycurl.Curl, code: int, message: str) -> tuple[T, Reply]:
+        transfer = self._busy.pop(curl)
+        self._multi.remove_handle(curl)
+        reply = transfer.reply(code, message)
+        transfer.release()
+        self._idle.append(transfer)
+        return transfer.token, reply
+
+    def _watch(self, what: int, fd: int, _multi: object, known: object) -> None:
+        """Keep the selector's list as libcurl wants it."""
+        if what == pycurl.POLL_REMOVE:
+            with suppress(KeyError):
+                self._selector.unregister(fd)
+            return
+        wanted = (selectors.EVENT_READ if what & pycurl.POLL_IN else 0) | (
+            selectors.EVENT_WRITE if what & pycurl.POLL_OUT else 0
+        )
+        if fd in self._selector.get_map():
+            self._selector.modify(fd, wanted)
+        else:
+            self._selector.register(fd, wanted)
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+
+def system_ca_file() -> str:
+    """Return the file with the certificate authorities that this machine trusts."""
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile or paths.openssl_cafile
+
+
+def _header_pairs(lines: list[bytes]) -> list[tuple[str, str]]:
+    pairs = []
+    for line in lines[1:]:
+        name, colon, value = strip_controls(line.decode("latin-1")).partition(":")
+        if colon:
+            pairs.append((name.strip().lower(), value.strip()))
+    return pairs

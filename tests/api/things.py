@@ -1,0 +1,68 @@
+"""One of everything that the addresses of the API name, for tests that call every endpoint."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+
+from portal.api.declaring import Operation
+from portal.database import unit_of_work
+from portal.webhooks import event_types
+from portal.webhooks.errors import ConflictError
+from tests.support.integrations import load, make_integration
+from tests.support.people import Person
+from tests.support.webhooks import dead, make_delivery, make_webhook, stored_webhook
+
+NOBODY_LISTENS = "http://127.0.0.1:1/hooks"
+OWN_TYPE = "invoice.paid"
+
+
+@dataclass
+class Things:
+    """An integration, a webhook and an event type; each call that names a delivery gets a dead letter of its own."""
+
+    app: Flask
+    owner: Person
+    relay: uuid.UUID
+    webhook: uuid.UUID
+
+    def address(self, operation: Operation) -> str:
+        """Return the address of an endpoint, with ids of what is there."""
+        return operation.url.format(**self.ids(operation.path_names))
+
+    def ids(self, names: list[str]) -> dict[str, Any]:
+        """Return what stands in an address."""
+        found: dict[str, Any] = {"integration_id": self.relay, "webhook_id": self.webhook, "name": OWN_TYPE}
+        if "delivery_id" in names:
+            found["delivery_id"] = make_delivery(self.app, self.owner, self.webhook, **dead())
+        return found
+
+    def renew(self) -> None:
+        """Make again what was deleted."""
+        if load(self.app, self.relay).deleted_at:
+            self.relay = make_integration(self.app, self.owner, f"Relay {uuid.uuid4().hex[:8]}")
+        if stored_webhook(self.app, self.webhook).deleted_at:
+            self.webhook = make_webhook(self.app, self.owner, url=NOBODY_LISTENS)
+        add_type(self.app, self.owner)
+
+
+def in_order(operations: Iterable[Operation]) -> list[Operation]:
+    """Return endpoints, those last that take away what others name."""
+    return sorted(operations, key=lambda each: (each.method == "DELETE", each.name == "delete_webhook"))
+
+
+def make_things(app: Flask, owner: Person, name: str = "Email relay") -> Things:
+    """Make one of everything."""
+    add_type(app, owner)
+    return Things(app, owner, make_integration(app, owner, name), make_webhook(app, owner, name, url=NOBODY_LISTENS))
+
+
+def add_type(app: Flask, owner: Person) -> None:
+    """Add the event type, where it is not there."""
+    with app.app_context(), unit_of_work():
+        try:
+            event_types.create(organization_id=owner.organization_id, draft=event_types.Draft(name=OWN_TYPE))
+        except ConflictError:
+            return
