@@ -104,9 +104,9 @@ def get_integration(integration_id: uuid.UUID) -> presenting.Json:
     problems=(409,),
 )
 def change_integration(integration_id: uuid.UUID, *, body: Mapping[str, Any]) -> presenting.Json:
-    """Change what is named, and nothing else.
+    """Change an integration.
 
-    Credentials are merged with what is stored. Switching off or on counts at once.
+    What is named changes, and nothing else. Credentials are merged with what is stored. Switching counts at once.
     """
     changes = Changes(
         enabled=body.get("enabled"),

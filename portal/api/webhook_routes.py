@@ -74,10 +74,11 @@ def get_webhook(webhook_id: uuid.UUID) -> Json:
     answers={200: Answer(about="The webhook as it is now.", schema=WEBHOOK)},
 )
 def change_webhook(webhook_id: uuid.UUID, *, body: Mapping[str, Any]) -> Json:
-    """Change what is named, and nothing else.
+    """Change a webhook.
 
-    Of custom_headers those that are named change: empty keeps what is stored, null removes. A session that replaces
-    them, or sends them to another address, needs a confirmation of the last ten minutes.
+    What is named changes, and nothing else. Of custom_headers those that are named change: empty keeps what is stored,
+    null removes. A session that replaces them, or sends them to another address, needs a confirmation of the last ten
+    minutes.
     """
     with unit_of_work():
         row = _get(webhook_id, lock=True)

@@ -1,13 +1,11 @@
 """Webhooks of an organization: create, change, switch, secrets, delete. The caller's unit of work commits."""
 
 import json
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from sqlalchemy import Select, func, select
 from sqlalchemy import update as update_rows
@@ -16,10 +14,10 @@ from portal import clock, keyring
 from portal.audit import trail
 from portal.database import db, new_id
 from portal.security.encryption import Context
-from portal.security.hostnames import InvalidHost, canonical_host
 from portal.security.masking import mask
 from portal.security.webhook_signatures import new_secret
 from portal.webhooks import filters
+from portal.webhooks.checking import headers_problem, url_problem
 from portal.webhooks.errors import InvalidError, NotFoundError
 from portal.webhooks.events import ALL, known_types
 from portal.webhooks.models import Delivery, DeliveryStatus, OrganizationRetryPolicy, Webhook, WebhookStatus
@@ -28,13 +26,7 @@ from portal.webhooks.retry import DEFAULT, RetryPolicy
 PURPOSE: Final = "credentials"
 OVERLAP: Final = timedelta(hours=24)
 """How long the secret before signs too, unless somebody chooses otherwise."""
-LONGEST_URL: Final = 2048
-MOST_HEADERS: Final = 20
 MOST_WEBHOOKS: Final = 200
-_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_RESERVED: Final = re.compile(
-    r"(?i)^(webhook-.*|x-portal-.*|content-(type|length|encoding)|transfer-encoding|host|connection|user-agent|expect)$"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,48 +241,12 @@ def _check(organization_id: uuid.UUID, draft: Draft) -> None:
         errors["events"] = f"There is no event type {unknown[0][:100]}."
     if draft.rate_limit is not None and not 1 <= draft.rate_limit <= 1000:
         errors["rate_limit"] = "Use a whole number from 1 to 1,000, or leave it empty."
-    if problem := _headers_problem(draft.custom_headers or {}):
+    if problem := headers_problem(draft.custom_headers or {}):
         errors["custom_headers"] = problem
     if problem := filters.problem(draft.filters or {}):
         errors["filters"] = problem
     if errors:
         raise InvalidError(errors)
-
-
-def url_problem(url: str) -> str:
-    """Return what is wrong with an address that webhooks shall go to, "" where nothing is. Nothing is looked up."""
-    url = url.strip()
-    if len(url) > LONGEST_URL:
-        return f"Shorten the URL to {LONGEST_URL:,} characters."
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "This is no URL. Write it like https://example.org/hooks."
-    if parts.scheme not in ("https", "http") or not parts.hostname or re.search(r"[\x00-\x20\x7f]", url):
-        return "This is no URL. Write it like https://example.org/hooks."
-    if parts.username is not None or parts.password is not None:
-        return "Leave user name and password out of the URL; put them into a header."
-    if port == 0:
-        return "Port 0 cannot be used."
-    try:
-        canonical_host(parts.hostname)
-    except InvalidHost:
-        return f"“{parts.hostname[:100]}” is no host name."
-    return ""
-
-
-def _headers_problem(headers: Mapping[str, str]) -> str:
-    if len(headers) > MOST_HEADERS:
-        return f"Use at most {MOST_HEADERS} headers."
-    for name, value in headers.items():
-        if not _HEADER.fullmatch(name):
-            return f"“{name[:60]}” is no name of a header."
-        if _RESERVED.match(name):
-            return f"The portal sets {name} itself."
-        if len(value) > 4096 or re.search(r"[^\x20-\x7e]", value):
-            return f"The value of {name} may hold up to 4,096 plain characters on one line."
-    return ""
 
 
 def _shown(webhook: Webhook) -> dict[str, Any]:

@@ -185,7 +185,8 @@ class Wire(Generic[T]):
             ca_file: certificates to trust in place of the system's.
         """
         self._most = most
-        self._ca_file = ca_file or system_ca_file()
+        trusted = ssl.get_default_verify_paths()
+        self._ca_file = ca_file or trusted.cafile or trusted.openssl_cafile
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
@@ -287,12 +288,6 @@ class Wire(Generic[T]):
 
     def _set_timer(self, milliseconds: int) -> None:
         self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
-
-
-def system_ca_file() -> str:
-    """Return the file with the certificate authorities that this machine trusts."""
-    paths = ssl.get_default_verify_paths()
-    return paths.cafile or paths.openssl_cafile
 
 
 def _header_pairs(lines: list[bytes]) -> list[tuple[str, str]]:

@@ -52,6 +52,11 @@ def test_the_document_is_valid_openapi_3_1() -> None:
     assert [str(error) for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
 
 
+def test_every_endpoint_is_named_differently() -> None:
+    names = [each.summary for each in OPERATIONS]
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_every_endpoint_of_the_contract_is_described() -> None:
     found = {f"{method.upper()} {path}" for path, methods in DOCUMENT["paths"].items() for method in methods}
     assert found >= CONTRACT
