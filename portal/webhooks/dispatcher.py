@@ -68,6 +68,7 @@ class Dispatcher:
         self._addresses: dict[tuple[str, int, bool], tuple[float, Address | NetworkError]] = {}
         self._found: deque[tuple[Endpoint, Claimed, Address | NetworkError]] = deque()
         self._looking = 0
+        self._looked_up: deque[tuple[Endpoint, Claimed, Address | NetworkError]] = deque()
         self._flying: Counter[uuid.UUID] = Counter()
         self._sent_at: dict[uuid.UUID, deque[float]] = {}
         self._results: list[Outcome] = []
@@ -204,35 +205,48 @@ class Dispatcher:
             self._found.append((endpoint, claimed, known[1]))
             return
         self._looking += 1
-        future = self._lookups.submit(self._address, endpoint)
-        future.add_done_callback(lambda done: self._looked_up(endpoint, claimed, done.result()))
+        self._lookups.submit(self._address, endpoint, claimed)
 
-    def _address(self, endpoint: Endpoint) -> Address | NetworkError:
+    def _address(self, endpoint: Endpoint, claimed: Claimed) -> None:
+        """Look an address up. Runs in a thread of its own, and leaves all counting to the dispatcher's."""
+        found: Address | NetworkError
         try:
-            return sending.address_of(endpoint, self._policy)
+            found = sending.address_of(endpoint, self._policy)
         except NetworkError as error:
-            return error
-
-    def _looked_up(self, endpoint: Endpoint, claimed: Claimed, found: Address | NetworkError) -> None:
-        if isinstance(found, Address):
-            key = (endpoint.host, endpoint.port, endpoint.encrypted)
-            self._addresses[key] = (time.monotonic() + ADDRESS_SECONDS, found)
-        self._found.append((endpoint, claimed, found))
-        self._looking -= 1
+            found = error
+        self._looked_up.append((endpoint, claimed, found))
         self._wire.wake()
 
     def _start_found(self) -> None:
+        while self._looked_up:
+            endpoint, claimed, found = self._looked_up.popleft()
+            self._looking -= 1
+            if isinstance(found, Address):
+                key = (endpoint.host, endpoint.port, endpoint.encrypted)
+                self._addresses[key] = (time.monotonic() + ADDRESS_SECONDS, found)
+            self._found.append((endpoint, claimed, found))
         while self._found and self._wire.free:
-            endpoint, claimed, found = self._found.popleft()
-            if isinstance(found, NetworkError):
-                if not self._results:
-                    self._oldest_result = time.monotonic()
-                self._finish(endpoint, claimed, Reply(error=sending.error_of(found), detail=str(found)), None)
-                continue
+            self._start_one(*self._found.popleft())
+
+    def _start_one(self, endpoint: Endpoint, claimed: Claimed, found: Address | NetworkError) -> None:
+        """Begin to send a delivery; one that cannot be begun ends here and holds back no other."""
+        if isinstance(found, NetworkError):
+            self._fail(endpoint, claimed, Reply(error=sending.error_of(found), detail=str(found)))
+            return
+        try:
             request = sending.request_of(endpoint, claimed, found, now=clock.now())
-            if endpoint.rate_limit is not None:
-                self._sent_at.setdefault(endpoint.webhook_id, deque()).append(time.monotonic())
             self._wire.start(request, (endpoint, claimed, request))
+        except Exception:  # the job runner: a fault of ours in one delivery must not end those of everybody
+            log.exception("delivery %s cannot be sent", claimed.delivery_id)
+            self._fail(endpoint, claimed, Reply(error="internal", detail="The portal could not send it; see its log."))
+            return
+        if endpoint.rate_limit is not None:
+            self._sent_at.setdefault(endpoint.webhook_id, deque()).append(time.monotonic())
+
+    def _fail(self, endpoint: Endpoint, claimed: Claimed, reply: Reply) -> None:
+        if not self._results:
+            self._oldest_result = time.monotonic()
+        self._finish(endpoint, claimed, reply, None)
 
     def _finish(self, endpoint: Endpoint, claimed: Claimed, reply: Reply, request: Outgoing | None) -> None:
         self._flying[endpoint.webhook_id] -= 1

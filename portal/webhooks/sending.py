@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from werkzeug.urls import iri_to_uri
+
 from portal.security.addresses import AddressBlocked, AddressPolicy, NetworkError
 from portal.security.network import Address, resolve
 from portal.security.webhook_signatures import body_hash, key_of, sign
@@ -48,12 +50,13 @@ def endpoint_of(webhook: Webhook, *, now: datetime, good_until: datetime) -> End
     Raises:
         SecurityError: a secret cannot be opened.
     """
-    parts = urlsplit(webhook.url)
+    url = iri_to_uri(webhook.url)  # libcurl takes plain characters only, and people type addresses in any alphabet
+    parts = urlsplit(url)
     encrypted = parts.scheme == "https"
     return Endpoint(
         webhook_id=webhook.id,
         organization_id=webhook.organization_id,
-        url=webhook.url,
+        url=url,
         host=parts.hostname or "",
         port=parts.port or (443 if encrypted else 80),
         encrypted=encrypted,

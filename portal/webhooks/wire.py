@@ -211,9 +211,12 @@ class Wire(Generic[T]):
         return len(self._busy)
 
     def start(self, request: Outgoing, token: T) -> None:
-        """Begin to send a request; its reply comes out of turn() with the token."""
-        transfer = self._idle.pop() if self._idle else _Transfer[T]()
+        """Begin to send a request; its reply comes out of turn() with the token. What libcurl refuses, it raises."""
+        if not self._idle:
+            self._idle.append(_Transfer[T]())
+        transfer = self._idle[-1]
         transfer.prepare(request, token, self._ca_file)
+        self._idle.pop()
         self._busy[transfer.curl] = transfer
         self._multi.add_handle(transfer.curl)
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,9 +14,12 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from portal import clock
 from portal.database import unit_of_work
 from portal.settings import Settings
+from portal.webhooks import sending
 from portal.webhooks.models import Delivery, DeliveryStatus, WebhookStatus
 from portal.webhooks.retry import RetryPolicy
+from portal.webhooks.sending import Endpoint
 from portal.webhooks.verdict import GIVES_UP_AFTER
+from portal.webhooks.wire import Outgoing
 from tests.support.people import Team
 from tests.webhooks.kit import (
     Receiver,
@@ -173,6 +177,38 @@ def test_where_it_may_not_go_it_does_not_go(app: Flask, settings: Settings, team
         emit(app, team.organization_id)
         until(lambda: len(attempts(app)) == 1)
     assert attempts(app)[0].error_class == error
+
+
+def test_an_address_in_another_alphabet_is_reached(
+    app: Flask, settings: Settings, team: Team, receiver: Receiver
+) -> None:
+    make_webhook(app, team.organization_id, f"{receiver.url}/hööks/求人?q=ß")
+    with dispatching(app, settings):
+        emit(app, team.organization_id)
+        until(lambda: over(app))
+    assert receiver.got[0].path == "/h%C3%B6%C3%B6ks/%E6%B1%82%E4%BA%BA?q=%C3%9F"
+
+
+def test_one_that_cannot_be_sent_ends_as_a_fault_of_ours_and_holds_back_no_other(
+    app: Flask, settings: Settings, team: Team, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = sending.request_of
+
+    def broken(endpoint: Endpoint, *rest: Any, **more: Any) -> Outgoing:
+        if endpoint.url.endswith("/broken"):
+            raise ValueError("a fault in the portal")
+        return prepare(endpoint, *rest, **more)
+
+    monkeypatch.setattr(sending, "request_of", broken)
+    once = RetryPolicy(max_retries=1, first_delay=3600, max_delay=3600)
+    hook, _ = make_webhook(app, team.organization_id, f"{receiver.url}/broken", retry=once)
+    make_webhook(app, team.organization_id, f"{receiver.url}/fine")
+    with dispatching(app, settings, concurrency=4):
+        emit(app, team.organization_id, count=10)
+        until(lambda: len(attempts(app)) == 20)
+    assert [each.path for each in receiver.got] == ["/fine"] * 10
+    mine = [each for each in deliveries(app) if each.webhook_id == hook]
+    assert {each.error_class for each in mine} == {"internal"}
 
 
 def test_redirects_are_failures(app: Flask, settings: Settings, team: Team, receiver: Receiver) -> None:
