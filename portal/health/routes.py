@@ -1,10 +1,8 @@
 """Pages of the health room: the logs of one integration and of all."""
 
 import uuid
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
@@ -16,8 +14,8 @@ from portal.health.models import LogStatus
 from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import CheckKind, Integration
-from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
+from portal.web.listing import chosen_filters, midnight, page_url
 from portal.web.render import page
 
 blueprint = Blueprint("health", __name__, url_prefix="/admin")
@@ -59,7 +57,7 @@ def _page(integration: Integration | None) -> Response:
         names=_names(organization_id, found.items),
         logs=found.items,
         here=here,
-        next_url=_with(here, chosen, found.next_cursor) if found.next_cursor else None,
+        next_url=page_url(here, chosen, found.next_cursor) if found.next_cursor else None,
         total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
         any_filter=any(chosen.values()),
         chosen=chosen,
@@ -74,16 +72,11 @@ def _block() -> str:
 
 
 def _chosen() -> dict[str, str]:
-    """Return the filters as they stand in the address; what no list offers counts as not chosen."""
-    offered = {"kind": dict(KINDS), "status": dict(STATUSES), "time": dict(TIMES)}
-    chosen = {name: request.args.get(name, "") for name in offered}
-    chosen = {name: value if value in offered[name] else "" for name, value in chosen.items()}
-    dates = {name: request.args.get(name, "")[:10] for name in ("since", "until")}
-    return chosen | dates | {"q": strip_controls(request.args.get("q", "")).strip()[:100]}
+    return chosen_filters({"kind": dict(KINDS), "status": dict(STATUSES), "time": dict(TIMES)})
 
 
 def _filters(chosen: dict[str, str], integration: Integration | None) -> LogFilters:
-    since, until = _midnight(chosen["since"], 0), _midnight(chosen["until"], 1)
+    since, until = midnight(chosen["since"]), midnight(chosen["until"], days=1)
     if chosen["time"]:
         start = clock.now() - WINDOWS[chosen["time"]][1]
         since = max(since, start) if since else start
@@ -95,19 +88,6 @@ def _filters(chosen: dict[str, str], integration: Integration | None) -> LogFilt
         until=until,
         text=chosen["q"],
     )
-
-
-def _midnight(text: str, days: int) -> datetime | None:
-    """Return the start of a date, or of the day after it, where the viewer is; None for what is no date."""
-    try:
-        day = date.fromisoformat(text) + timedelta(days=days)
-        return datetime.combine(day, time(), ZoneInfo(identity().time_zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _with(here: str, chosen: dict[str, str], cursor: str) -> str:
-    return f"{here}?{urlencode({**{name: value for name, value in chosen.items() if value}, 'cursor': cursor})}"
 
 
 def _names(organization_id: uuid.UUID, logs: list[Any]) -> dict[uuid.UUID, tuple[str, bool]]:

@@ -1,19 +1,16 @@
 """Pages of the deliveries: all of them, those of one webhook, one with its attempts; sending one again."""
 
 import uuid
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 from flask import abort, request, url_for
 from flask.wrappers import Response
 
 from portal import clock
 from portal.database import COUNT_LIMIT, unit_of_work
-from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
 from portal.web.filters import plural
+from portal.web.listing import chosen_filters, midnight, page_url
 from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment
 from portal.webhooks import deliveries, presenting, queries, replays, service
 from portal.webhooks.deliveries import NotNowError
@@ -118,7 +115,7 @@ def _list(webhook: Webhook | None) -> Response:
         "webhook": {str(each.id): each.name for each in webhooks},
         "time": {key: label for key, (label, _) in TIMES.items()},
     }
-    chosen = _chosen(offered)
+    chosen = chosen_filters(offered)
     filters = _filters(chosen, webhook)
     cursor = request.args.get("cursor", "")
     try:
@@ -138,7 +135,7 @@ def _list(webhook: Webhook | None) -> Response:
             organization_id=organization_id, ids={each.webhook_id for each in found.items}
         ),
         here=here,
-        next_url=_with(here, chosen, found.next_cursor) if found.next_cursor else None,
+        next_url=page_url(here, chosen, found.next_cursor) if found.next_cursor else None,
         total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
         any_filter=any(chosen.values()),
         chosen=chosen,
@@ -148,16 +145,8 @@ def _list(webhook: Webhook | None) -> Response:
     )
 
 
-def _chosen(offered: dict[str, dict[str, str]]) -> dict[str, str]:
-    """Return the filters as they stand in the address; what no list offers counts as not chosen."""
-    chosen = {name: request.args.get(name, "") for name in offered}
-    chosen = {name: value if value in offered[name] else "" for name, value in chosen.items()}
-    dates = {name: request.args.get(name, "")[:10] for name in ("since", "until")}
-    return chosen | dates | {"q": strip_controls(request.args.get("q", "")).strip()[:100]}
-
-
 def _filters(chosen: dict[str, str], webhook: Webhook | None) -> DeliveryFilters:
-    since, until = _midnight(chosen["since"], 0), _midnight(chosen["until"], 1)
+    since, until = midnight(chosen["since"]), midnight(chosen["until"], days=1)
     if chosen["time"]:
         start = clock.now() - TIMES[chosen["time"]][1]
         since = max(since, start) if since else start
@@ -173,16 +162,3 @@ def _filters(chosen: dict[str, str], webhook: Webhook | None) -> DeliveryFilters
         since=since,
         until=until,
     )
-
-
-def _midnight(text: str, days: int) -> datetime | None:
-    """Return the start of a date, or of the day after it, where the viewer is; None for what is no date."""
-    try:
-        day = date.fromisoformat(text) + timedelta(days=days)
-        return datetime.combine(day, time(), ZoneInfo(identity().time_zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _with(here: str, chosen: dict[str, Any], cursor: str) -> str:
-    return f"{here}?{urlencode({**{name: value for name, value in chosen.items() if value}, 'cursor': cursor})}"

@@ -1,0 +1,36 @@
+"""Filters of lists as they stand in an address: what is offered, days where the viewer is, the next page."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from flask import request
+
+from portal.security.redaction import strip_controls
+from portal.web.access import identity
+
+LONGEST_SEARCH = 100
+"""Characters of a search that are looked for."""
+
+
+def chosen_filters(offered: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the filters of the address: those offered, since, until and q; others and unknown values do not count."""
+    chosen = {name: request.args.get(name, "") for name in offered}
+    chosen = {name: value if value in offered[name] else "" for name, value in chosen.items()}
+    dates = {name: request.args.get(name, "")[:10] for name in ("since", "until")}
+    return chosen | dates | {"q": strip_controls(request.args.get("q", "")).strip()[:LONGEST_SEARCH]}
+
+
+def midnight(text: str, *, days: int = 0) -> datetime | None:
+    """Return the start of a date, so many days later, where the viewer is; None for what is no date."""
+    try:
+        day = date.fromisoformat(text) + timedelta(days=days)
+        return datetime.combine(day, time(), ZoneInfo(identity().time_zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def page_url(here: str, chosen: Mapping[str, str], cursor: str) -> str:
+    """Return the address of a list's next page, its filters kept."""
+    return f"{here}?{urlencode({**{name: value for name, value in chosen.items() if value}, 'cursor': cursor})}"
