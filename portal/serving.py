@@ -78,8 +78,9 @@ def serve(app: Flask, *, host: str, port: int, threads: int) -> None:
         if scheduler:
             scheduler.start()
         base_url = settings.base_url or f"http://{host}:{port}"
-        print(f"Integrations Portal serves on {base_url}", flush=True)  # noqa: T201 - what the operator waits for
         print_setup_link(app, base_url)
+        # The last line of the start: who waits for it finds all the others printed.
+        print(f"Integrations Portal serves on {base_url}", flush=True)  # noqa: T201 - what the operator waits for
         while not stopping.is_set():
             loop(timeout=GLANCE, use_poll=True, map=sockets, count=1)
         until = monotonic() + DRAIN

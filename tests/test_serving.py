@@ -49,9 +49,9 @@ def test_from_an_empty_folder_to_a_served_page_and_a_clean_end(tmp_path: Path) -
     env, port = environment(tmp_path), free_port()
     instance = tmp_path / "instance"
     with running(portal("serve", "--port", str(port)), env, tmp_path) as server:
-        assert server.wait_for("serves on").endswith(f"http://127.0.0.1:{port}")
         link = re.search(r"http\S+", server.wait_for("Create the owner:"))
         assert link
+        assert server.wait_for("serves on").endswith(f"http://127.0.0.1:{port}")
         status, page = get(link[0])
         assert status == 200
         assert "One-time code" in page
