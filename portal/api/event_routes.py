@@ -1,5 +1,6 @@
 """/api/v1: events of applications, one at a time and in batches."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -46,10 +47,10 @@ def send_event(*, body: Mapping[str, Any]) -> Answered:
 
     Each webhook that wants it gets a delivery. The same id with the same data counts once; other data is refused.
     """
-    event = _event(body)
+    event, organization_id = _event(body), identity().organization_id
 
     def accept() -> Answered:
-        return _accepted([event])[0], 202
+        return _accepted(organization_id, [event])[0], 202
 
     return idempotency.once(body, accept)
 
@@ -70,9 +71,10 @@ def send_events(*, body: Mapping[str, Any]) -> Answered:
     The body may have 8 MiB. Where one event is refused, none is stored; errors says which.
     """
     batch = [_event(each, f"events.{number}.") for number, each in enumerate(body["events"])]
+    organization_id = identity().organization_id
 
     def accept() -> Answered:
-        return {"events": _accepted(batch, in_batch=True)}, 202
+        return {"events": _accepted(organization_id, batch, in_batch=True)}, 202
 
     return idempotency.once(body, accept)
 
@@ -87,9 +89,11 @@ def _event(sent: Mapping[str, Any], place: str = "") -> NewEvent:
     )
 
 
-def _accepted(batch: Sequence[NewEvent], *, in_batch: bool = False) -> list[presenting.Json]:
+def _accepted(
+    organization_id: uuid.UUID, batch: Sequence[NewEvent], *, in_batch: bool = False
+) -> list[presenting.Json]:
     try:
-        found = events.accept(organization_id=identity().organization_id, events=batch)
+        found = events.accept(organization_id=organization_id, events=batch)
     except InvalidError as error:
         if in_batch and len(batch) == 1:
             raise InvalidError({f"events.0.{name}": text for name, text in error.errors.items()}) from None

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.accounts import idempotency
 from portal.accounts.idempotency import LONGEST
-from portal.database import unit_of_work
+from portal.together import together
 from portal.web.access import identity
 from portal.web.problems import Problem
 
@@ -31,7 +31,8 @@ def once(sent: Mapping[str, Any], run: Callable[[], Answer]) -> Answer:
 
     Args:
         sent: the request's body.
-        run: does it, within the unit of work, and returns what is answered.
+        run: does it, within the unit of work, and returns what is answered. It may run in another thread, with other
+            requests' works in one commit, so it takes what it needs to know of its request with it.
 
     Raises:
         Problem: 422 the key will not do.
@@ -58,11 +59,9 @@ def once(sent: Mapping[str, Any], run: Callable[[], Answer]) -> Answer:
 def _twice(run: Callable[[], Answer]) -> Answer:
     """Run a unit of work, and once more if another one stored the same ids meanwhile: then it finds them."""
     try:
-        with unit_of_work():
-            return run()
+        return together(run)
     except IntegrityError:
-        with unit_of_work():
-            return run()
+        return together(run)
 
 
 def _key() -> str:

@@ -10,11 +10,10 @@ from sqlalchemy import ColumnElement, Row, Select, String, and_, bindparam, cast
 
 from portal.database import Page, count_rows, db, decode_cursor, encode_cursor
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
+from portal.webhooks.verdict import INTERNAL
 
 PAGE: Final = 25
 MOST_GROUPS: Final = 50
-INTERNAL: Final = "internal"
-"""Error class of what failed in the portal itself, before anything reached a receiver."""
 CAUSES: Final = {
     "timeout": ("timeout",),
     "4xx": ("http_4",),

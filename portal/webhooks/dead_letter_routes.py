@@ -15,10 +15,11 @@ from portal.web.access import Who, allow, identity
 from portal.web.filters import plural
 from portal.web.render import add_toast, go_to, page, trigger, wants_fragment
 from portal.webhooks import dead_letter_queries, dead_letters, presenting, queries
-from portal.webhooks.dead_letter_queries import CAUSES, INTERNAL, DeadLetterFilters
+from portal.webhooks.dead_letter_queries import CAUSES, DeadLetterFilters
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.errors import NotFoundError
 from portal.webhooks.models import Delivery, DeliveryStatus, RunAction
+from portal.webhooks.verdict import INTERNAL
 
 blueprint = Blueprint("dead_letters", __name__, url_prefix="/admin/dead-letters")
 CHANGED: Final = "dead-letters-changed"

@@ -192,7 +192,7 @@ def _change(run: ReplayRun, ids: Sequence[uuid.UUID]) -> int:
     """Retry or discard those of the deliveries that are dead letters still."""
     values: dict[str, Any] = {"status": DeliveryStatus.FAILED}
     if run.action is RunAction.RETRY:
-        values = {"status": DeliveryStatus.PENDING, "due_at": clock.now(), "lease_token": None}
+        values = deliveries.due_again(clock.now())
         wake_after_commit(events.WAKE)
     changed = db.session.execute(
         update(Delivery)

@@ -1,5 +1,8 @@
 """Sending a delivery again. The caller's unit of work commits."""
 
+from datetime import datetime
+from typing import Any
+
 from portal import clock
 from portal.audit import trail
 from portal.database import db, wake_after_commit
@@ -12,8 +15,22 @@ class NotNowError(WebhooksError):
     """A delivery cannot be sent again as things are."""
 
 
+def due_again(now: datetime) -> dict[str, Any]:
+    """Return the values that make a delivery due at once, with all retries of its policy ahead of it.
+
+    An attempt whose lease ran out may still report; without its token that changes nothing any more.
+    """
+    return {
+        "status": DeliveryStatus.PENDING,
+        "due_at": now,
+        "lease_token": None,
+        "delivered_at": None,
+        "attempts_before": Delivery.attempt_number,
+    }
+
+
 def replay(delivery: Delivery) -> None:
-    """Make a delivery due at once, for one more attempt with the same bytes and webhook-id.
+    """Make a delivery due at once, with the same bytes and webhook-id.
 
     Args:
         delivery: read with a lock, so that no dispatcher takes it meanwhile.
@@ -30,9 +47,8 @@ def replay(delivery: Delivery) -> None:
     if delivery.lease_token is not None and delivery.due_at is not None and delivery.due_at > now:
         raise NotNowError("An attempt is under way. Wait for its result, then send this again.")
     before = str(delivery.status)
-    # An attempt whose lease ran out may still report; without its token that changes nothing here any more.
-    delivery.status, delivery.due_at, delivery.lease_token = DeliveryStatus.PENDING, now, None
-    delivery.delivered_at = None
+    for name, value in due_again(now).items():
+        setattr(delivery, name, value)
     event = db.session.get_one(Event, delivery.event_row_id)
     trail.record(
         action="webhook.delivery_replayed", organization_id=delivery.organization_id, target_type="delivery",

@@ -20,7 +20,6 @@ from sqlalchemy import select
 from portal import clock
 from portal.database import db, on_wake, unit_of_work
 from portal.security.addresses import AddressPolicy, NetworkError
-from portal.security.errors import SecurityError
 from portal.security.network import Address
 from portal.webhooks import queue, recording, sending
 from portal.webhooks.events import WAKE
@@ -28,6 +27,7 @@ from portal.webhooks.models import Webhook
 from portal.webhooks.queue import Claimed
 from portal.webhooks.recording import Outcome
 from portal.webhooks.sending import Endpoint
+from portal.webhooks.verdict import INTERNAL
 from portal.webhooks.wire import Outgoing, Reply, Wire
 
 log = logging.getLogger("portal.webhooks")
@@ -188,17 +188,15 @@ class Dispatcher:
         fresh = {each: found for each, found in known.items() if found.good_until > now}
         missing = [each for each in ids if each not in fresh]
         rows = db.session.scalars(select(Webhook).where(Webhook.id.in_(missing))).all() if missing else []
-        for row in rows:
-            try:
-                fresh[row.id] = sending.endpoint_of(row, now=now, good_until=now + READ_AGAIN)
-            except SecurityError:
-                # The fault is ours, not the receiver's: the delivery stays claimed and is due again with its lease.
-                log.exception("a secret of webhook %s cannot be opened", row.id)
+        fresh |= {row.id: sending.endpoint_of(row, now=now, good_until=now + READ_AGAIN) for row in rows}
         self._endpoints |= fresh
         return fresh
 
     def _look_up(self, endpoint: Endpoint, claimed: Claimed) -> None:
         """Find the address of an endpoint, in a thread where it is not known yet: a name service may be slow."""
+        if endpoint.fault:
+            self._fail(endpoint, claimed, Reply(error=INTERNAL, detail=endpoint.fault))
+            return
         key = (endpoint.host, endpoint.port, endpoint.encrypted)
         known = self._addresses.get(key)
         if known and known[0] > time.monotonic():
@@ -238,7 +236,7 @@ class Dispatcher:
             self._wire.start(request, (endpoint, claimed, request))
         except Exception:  # the job runner: a fault of ours in one delivery must not end those of everybody
             log.exception("delivery %s cannot be sent", claimed.delivery_id)
-            self._fail(endpoint, claimed, Reply(error="internal", detail="The portal could not send it; see its log."))
+            self._fail(endpoint, claimed, Reply(error=INTERNAL, detail="The portal could not send it; see its log."))
             return
         if endpoint.rate_limit is not None:
             self._sent_at.setdefault(endpoint.webhook_id, deque()).append(time.monotonic())

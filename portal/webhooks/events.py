@@ -5,12 +5,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from portal import clock
 from portal.database import db, new_id, wake_after_commit
+from portal.prepared import Prepared
 from portal.security.webhook_signatures import ID
 from portal.webhooks import event_types, filters
 from portal.webhooks.errors import DuplicateEventError, InvalidError, TooLargeError
@@ -43,6 +44,22 @@ class NewEvent:
     source: str = "api"
 
 
+class Subscriber(NamedTuple):
+    """What decides whether a webhook gets an event."""
+
+    id: uuid.UUID
+    status: WebhookStatus
+    events: list[str]
+    filters: filters.Filters | None
+
+
+_SUBSCRIBERS: Final = Prepared(
+    select(Webhook.id, Webhook.status, Webhook.events, Webhook.filters)
+    .where(Webhook.organization_id == bindparam("of", type_=Webhook.organization_id.type), Webhook.deleted_at.is_(None))
+    .order_by(Webhook.id)
+)
+
+
 @dataclass(frozen=True)
 class Accepted:
     """What became of an event that was handed in."""
@@ -64,8 +81,8 @@ def accept(*, organization_id: uuid.UUID, events: Sequence[NewEvent]) -> list[Ac
     now = clock.now()
     _require_known(organization_id, events)
     rows = [row_of(organization_id, each, now) for each in events]
-    before = _known_already(organization_id, rows)
-    webhooks = _webhooks(organization_id)
+    before = _known_already(organization_id, [row for row, event in zip(rows, events, strict=True) if event.event_id])
+    subscribers = _SUBSCRIBERS.all(Subscriber, of=organization_id)
     answers, deliveries = [], []
     fresh: list[dict[str, Any]] = []
     for row, event in zip(rows, events, strict=True):
@@ -73,15 +90,14 @@ def accept(*, organization_id: uuid.UUID, events: Sequence[NewEvent]) -> list[Ac
             _require_same(row, fresh)
             answers.append(before[row["event_id"]])
             continue
-        mine = _deliveries(row, event.data, webhooks)
+        mine = _deliveries(row, event.data, subscribers)
         fresh.append(row)
         deliveries += mine
         answers.append(Accepted(row["event_id"], len(mine)))
         before[row["event_id"]] = answers[-1]
-    if fresh:
-        db.session.execute(insert(Event), fresh)
+    _INSERT_EVENTS.many(fresh)
+    _INSERT_DELIVERIES.many(deliveries)
     if deliveries:
-        db.session.execute(insert(Delivery), deliveries)
         wake_after_commit(WAKE)
     return answers
 
@@ -144,6 +160,8 @@ def body_of(event_id: str, event_type: str, occurred_at: datetime, data: Any) ->
 
 def _known_already(organization_id: uuid.UUID, rows: Sequence[Mapping[str, Any]]) -> dict[str, Accepted]:
     """Return the answers of events that were accepted before."""
+    if not rows:
+        return {}
     found = db.session.execute(
         select(Event.id, Event.event_id, Event.event_type, Event.body).where(
             Event.organization_id == organization_id, Event.event_id.in_([row["event_id"] for row in rows])
@@ -171,16 +189,11 @@ def _data(body: bytes) -> tuple[object, object]:
     return document["event"], document["data"]
 
 
-def _webhooks(organization_id: uuid.UUID) -> Sequence[Webhook]:
-    query = select(Webhook).where(Webhook.organization_id == organization_id, Webhook.deleted_at.is_(None))
-    return db.session.scalars(query.order_by(Webhook.id)).all()
-
-
-def _deliveries(row: dict[str, Any], data: Any, webhooks: Sequence[Webhook]) -> list[dict[str, Any]]:
+def _deliveries(row: dict[str, Any], data: Any, webhooks: Sequence[Subscriber]) -> list[dict[str, Any]]:
     """Decide for each webhook, note why one gets nothing, and return the deliveries of the others."""
     wanted = []
     for webhook in webhooks:
-        reason = _reason_against(webhook, row["event_type"], data)
+        reason = reason_against(webhook, row["event_type"], data)
         if reason:
             row["decisions"][str(webhook.id)] = reason
         else:
@@ -188,7 +201,8 @@ def _deliveries(row: dict[str, Any], data: Any, webhooks: Sequence[Webhook]) -> 
     return wanted
 
 
-def _reason_against(webhook: Webhook, event_type: str, data: Any) -> str:
+def reason_against(webhook: Webhook | Subscriber, event_type: str, data: Any) -> str:
+    """Return why a webhook does not get an event: disabled, not_subscribed or filtered; "" where it does."""
     if webhook.status is not WebhookStatus.ACTIVE:
         return "disabled"
     if ALL not in webhook.events and event_type not in webhook.events:
@@ -196,7 +210,7 @@ def _reason_against(webhook: Webhook, event_type: str, data: Any) -> str:
     return "" if filters.let_through(webhook.filters, data) else "filtered"
 
 
-def delivery_of(row: Mapping[str, Any], webhook: Webhook) -> dict[str, Any]:
+def delivery_of(row: Mapping[str, Any], webhook: Webhook | Subscriber) -> dict[str, Any]:
     """Return the row of the delivery of an event to a webhook, due at once."""
     return {
         "id": new_id(),
@@ -206,7 +220,23 @@ def delivery_of(row: Mapping[str, Any], webhook: Webhook) -> dict[str, Any]:
         "event_type": row["event_type"],
         "status": DeliveryStatus.PENDING,
         "attempt_number": 0,
+        "attempts_before": 0,
         "due_at": row["accepted_at"],
         "lease_token": None,
         "created_at": row["accepted_at"],
     }
+
+
+_INSERT_EVENTS: Final = Prepared(
+    insert(Event),
+    inserts=(
+        "id", "organization_id", "event_id", "event_type", "source", "body", "decisions", "occurred_at", "accepted_at",
+    ),
+)  # fmt: skip
+_INSERT_DELIVERIES: Final = Prepared(
+    insert(Delivery),
+    inserts=(
+        "id", "organization_id", "webhook_id", "event_row_id", "event_type", "status", "attempt_number",
+        "attempts_before", "due_at", "lease_token", "created_at",
+    ),
+)  # fmt: skip

@@ -131,6 +131,8 @@ class Delivery(Base):
     event_type: Mapped[str] = mapped_column(String(100))
     status: Mapped[DeliveryStatus] = mapped_column(_words(DeliveryStatus, "delivery_status"))
     attempt_number: Mapped[int] = mapped_column(default=0)
+    attempts_before: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Attempts made before it was last sent again by hand; the retry policy counts from there."""
     due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When the next attempt is due; while one is under way the end of its lease. None once it is over."""
     lease_token: Mapped[uuid.UUID | None]
@@ -153,6 +155,7 @@ Index("ix_deliveries_of_webhook", Delivery.webhook_id, Delivery.id.desc())
 Index("ix_deliveries_of_organization", Delivery.organization_id, Delivery.id.desc())
 Index("ix_deliveries_by_status", Delivery.organization_id, Delivery.status, Delivery.id.desc())
 Index("ix_deliveries_of_event", Delivery.event_row_id)
+Index("ix_deliveries_by_type", Delivery.organization_id, Delivery.event_type, Delivery.id.desc())
 Index(
     "ix_dead_letters",
     Delivery.organization_id,

@@ -8,33 +8,37 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Integer, bindparam, exists, insert, literal, null, or_, select, update
+from sqlalchemy.orm import aliased
 
 from portal.database import db, new_id
+from portal.prepared import Prepared
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook, WebhookStatus
 
 LEASE = timedelta(seconds=45)
 """Three times what one exchange may take: after it an attempt counts as lost."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Claimed:
     """An attempt to make: whoever holds the token may record what became of it."""
 
+    token: uuid.UUID
     delivery_id: uuid.UUID
     webhook_id: uuid.UUID
     organization_id: uuid.UUID
-    event_id: str
     event_type: str
-    body: bytes = field(repr=False)
     attempt_number: int
-    token: uuid.UUID
-    created_at: datetime
+    attempts_before: int
+    """Those of them that the retry policy does not count."""
+    event_id: str
+    body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Done:
     """What became of an attempt, as it is recorded."""
 
@@ -80,73 +84,71 @@ def claim(places: Mapping[uuid.UUID, int], *, ordered: Collection[uuid.UUID], no
         ordered: webhooks of which the next delivery waits for the one before.
         now: what is due now.
     """
-    found: list[uuid.UUID] = []
+    token, until = new_id(), now + LEASE
+    claimed: list[Claimed] = []
     for webhook_id, most in places.items():
-        query = _next_in_order(webhook_id, now) if webhook_id in ordered else _due(webhook_id, now, most)
-        found += db.session.scalars(query.with_for_update(skip_locked=True)).all()
-    if not found:
-        return []
-    token = new_id()
-    db.session.execute(
-        update(Delivery)
-        .where(Delivery.id.in_(found), Delivery.due_at <= now)
-        .values(lease_token=token, due_at=now + LEASE, attempt_number=Delivery.attempt_number + 1),
-        execution_options={"synchronize_session": False},
-    )
+        due = _NEXT_IN_ORDER if webhook_id in ordered else _DUE
+        claimed += due.all(partial(Claimed, token), webhook=webhook_id, now=now, most=most)
+    _CLAIM.many([{"of": each.delivery_id, "under": token, "until": until} for each in claimed])
+    return claimed
+
+
+def _next(condition: ColumnElement[bool], *order: Any) -> Prepared:
+    """Return the statement that reads and holds deliveries which are due, oldest first."""
     columns = (
-        Delivery.id, Delivery.webhook_id, Delivery.organization_id, Delivery.event_type, Delivery.attempt_number,
-        Delivery.created_at, Event.event_id, Event.body,
+        Delivery.id, Delivery.webhook_id, Delivery.organization_id, Delivery.event_type, Delivery.attempt_number + 1,
+        Delivery.attempts_before, Event.event_id, Event.body,
     )  # fmt: skip
-    rows = db.session.execute(
+    return Prepared(
         select(*columns)
         .join(Event, Event.id == Delivery.event_row_id)
-        .where(Delivery.id.in_(found), Delivery.lease_token == token)
-        .order_by(Delivery.id)
-    )
-    return [
-        Claimed(
-            delivery_id=row.id, webhook_id=row.webhook_id, organization_id=row.organization_id, event_id=row.event_id,
-            event_type=row.event_type, body=row.body, attempt_number=row.attempt_number, token=token,
-            created_at=row.created_at,
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
-def _due(webhook_id: uuid.UUID, now: datetime, most: int) -> Select[uuid.UUID]:
-    return (
-        select(Delivery.id)
-        .where(Delivery.webhook_id == webhook_id, Delivery.due_at <= now)
-        .order_by(Delivery.due_at)
-        .limit(most)
+        .where(condition, Delivery.due_at <= bindparam("now", type_=Delivery.due_at.type))
+        .order_by(*order)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(of=Delivery, skip_locked=True)
     )
 
 
-def _next_in_order(webhook_id: uuid.UUID, now: datetime) -> Select[uuid.UUID]:
-    """Return the oldest delivery that is not over, if it is due: while it is under way or waits, none follows."""
-    oldest = (
-        select(Delivery.id)
-        .where(Delivery.webhook_id == webhook_id, Delivery.due_at.is_not(None))
-        .order_by(Delivery.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    return select(Delivery.id).where(Delivery.id == oldest, Delivery.due_at <= now)
-
-
-_RECORD = (
+_OF_WEBHOOK: Final = Delivery.webhook_id == bindparam("webhook", type_=Delivery.webhook_id.type)
+_DUE: Final = _next(_OF_WEBHOOK, Delivery.due_at)
+_waits: Final = aliased(Delivery)
+# The oldest delivery that is not over, if it is due: while it is under way or waits, none follows.
+_NEXT_IN_ORDER: Final = _next(
+    Delivery.id
+    == select(_waits.id)
+    .where(_waits.webhook_id == bindparam("webhook", type_=Delivery.webhook_id.type), _waits.due_at.is_not(None))
+    .order_by(_waits.id)
+    .limit(1)
+    .scalar_subquery()
+)
+_CLAIM: Final = Prepared(
     update(Delivery)
-    .where(Delivery.id == bindparam("of"), Delivery.lease_token == bindparam("under"))
+    .where(Delivery.id == bindparam("of"))
+    .values(
+        lease_token=bindparam("under"), due_at=bindparam("until"), attempt_number=Delivery.attempt_number + literal(1)
+    )
+)
+_HELD: Final = (Delivery.id == bindparam("of"), Delivery.lease_token == bindparam("under"))
+_RECORD: Final = Prepared(
+    update(Delivery)
+    .where(*_HELD)
     .values(
         status=bindparam("to"),
         due_at=bindparam("due"),
-        lease_token=None,
+        lease_token=null(),
         response_status=bindparam("answered"),
         error_class=bindparam("error"),
         duration_ms=bindparam("took"),
         delivered_at=bindparam("delivered"),
     )
 )
+_KEEP: Final = Prepared(
+    insert(DeliveryAttempt),
+    inserts=(
+        "id", "delivery_id", "attempt_number", "at", "duration_ms", "response_status", "error_class", "error",
+        "request_headers", "response_headers", "response_body", "timing",
+    ),
+)  # fmt: skip
 
 
 def record(done: Sequence[Done]) -> None:
@@ -154,10 +156,8 @@ def record(done: Sequence[Done]) -> None:
 
     Where a lease ran out and another process claimed the delivery again, the attempt is kept, the delivery left alone.
     """
-    if not done:
-        return
-    db.session.connection().execute(insert(DeliveryAttempt), [_attempt(each) for each in done])
-    db.session.connection().execute(_RECORD, [_changes(each) for each in done])
+    _KEEP.many([_attempt(each) for each in done])
+    _RECORD.many([_changes(each) for each in done])
 
 
 def give_back(claimed: Sequence[Claimed], now: datetime) -> None:
@@ -182,10 +182,10 @@ def _attempt(done: Done) -> dict[str, Any]:
         "response_status": done.response_status,
         "error_class": done.error_class,
         "error": done.error,
-        "request_headers": dict(done.request_headers),
-        "response_headers": dict(done.response_headers),
+        "request_headers": done.request_headers,
+        "response_headers": done.response_headers,
         "response_body": done.response_body,
-        "timing": dict(done.timing),
+        "timing": done.timing,
     }
 
 

@@ -12,14 +12,14 @@ from portal.webhooks import events, queue, service
 from portal.webhooks.models import DeliveryStatus, Webhook, WebhookStatus
 from portal.webhooks.queue import Claimed, Done
 from portal.webhooks.sending import Endpoint, kept_headers
-from portal.webhooks.verdict import GIVES_UP_AFTER, Verdict, judge
+from portal.webhooks.verdict import GIVES_UP_AFTER, INTERNAL, Verdict, judge
 from portal.webhooks.wire import Outgoing, Reply
 
 NOTED_EVERY = timedelta(minutes=1)
 """How exactly the time of a webhook's last success is kept."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Outcome:
     """An attempt with everything that is known about it."""
 
@@ -32,7 +32,7 @@ def outcome_of(
     endpoint: Endpoint, claimed: Claimed, reply: Reply, *, now: datetime, request: Outgoing | None = None
 ) -> Outcome:
     """Judge a reply and put together what is recorded of it."""
-    verdict = judge(reply, attempts=claimed.attempt_number, policy=endpoint.policy, now=now)
+    verdict = judge(reply, attempts=claimed.attempt_number - claimed.attempts_before, policy=endpoint.policy, now=now)
     done = Done(
         claimed=claimed,
         at=now,
@@ -45,7 +45,7 @@ def outcome_of(
         request_headers=kept_headers(endpoint, request) if request else {},
         response_headers=reply.headers,
         response_body=reply.body,
-        timing={**reply.timing, **({"truncated": True} if reply.truncated else {})},
+        timing={**reply.timing, "truncated": True} if reply.truncated else reply.timing,
     )
     return Outcome(endpoint=endpoint, done=done, verdict=verdict)
 
@@ -62,6 +62,8 @@ def record(outcomes: Sequence[Outcome], now: datetime) -> None:
     queue.record([each.done for each in outcomes])
     by_webhook: dict[uuid.UUID, list[Outcome]] = {}
     for each in outcomes:
+        if each.done.error_class == INTERNAL:
+            continue  # says nothing about the receiver
         by_webhook.setdefault(each.endpoint.webhook_id, []).append(each)
     for webhook_id, mine in by_webhook.items():
         _note(webhook_id, mine, now)

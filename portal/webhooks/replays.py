@@ -11,7 +11,7 @@ from portal import clock
 from portal.audit import trail
 from portal.database import db, unit_of_work, wake_after_commit
 from portal.webhooks import queries, service
-from portal.webhooks.deliveries import NotNowError
+from portal.webhooks.deliveries import NotNowError, due_again
 from portal.webhooks.events import WAKE
 from portal.webhooks.models import Delivery, DeliveryStatus, Webhook, WebhookStatus
 
@@ -74,9 +74,7 @@ def _active(organization_id: uuid.UUID, webhook_id: uuid.UUID) -> Webhook:
 
 def _make_due(ids: Collection[uuid.UUID]) -> None:
     db.session.execute(
-        update(Delivery)
-        .where(Delivery.id.in_(ids))
-        .values(status=DeliveryStatus.PENDING, due_at=clock.now(), lease_token=None, delivered_at=None),
+        update(Delivery).where(Delivery.id.in_(ids)).values(**due_again(clock.now())),
         execution_options={"synchronize_session": False},
     )
     wake_after_commit(WAKE)

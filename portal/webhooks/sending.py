@@ -1,5 +1,6 @@
 """From a webhook and an event to the request that goes out: address, signed headers, and what is kept of it."""
 
+import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from werkzeug.urls import iri_to_uri
 
 from portal.security.addresses import AddressBlocked, AddressPolicy, NetworkError
+from portal.security.errors import SecurityError
 from portal.security.network import Address, resolve
 from portal.security.webhook_signatures import body_hash, key_of, sign
 from portal.webhooks import service
@@ -23,6 +25,8 @@ TIMEOUT: Final = 15.0
 DNS_SECONDS: Final = 5.0
 USER_AGENT: Final = "Portal-Webhooks/1"
 HIDDEN: Final = "••••"
+SEALED: Final = "Its signing secret or its headers cannot be opened. Is the master key that sealed them missing?"
+log = logging.getLogger("portal.webhooks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,21 +39,27 @@ class Endpoint:
     host: str
     port: int
     encrypted: bool
-    secrets: tuple[str, ...] = field(repr=False)
+    secret: bytes = field(repr=False)
+    """The current one, as it is shown."""
+    keys: tuple[bytes, ...] = field(repr=False)
+    """What is inside the secrets that sign, the current one's first."""
     headers: Mapping[str, str] = field(repr=False)
     policy: RetryPolicy
     rate_limit: int | None
     failing_since: datetime | None
     good_until: datetime
     """When it has to be read again."""
+    fault: str = ""
+    """Why the portal itself can send nothing to it right now; "" where it can."""
 
 
 def endpoint_of(webhook: Webhook, *, now: datetime, good_until: datetime) -> Endpoint:
-    """Return what sending to a webhook needs. Runs inside a transaction.
-
-    Raises:
-        SecurityError: a secret cannot be opened.
-    """
+    """Return what sending to a webhook needs; `fault` says where the portal cannot. Runs inside a transaction."""
+    try:
+        secrets, headers, fault = service.signing_secrets(webhook, now), service.custom_headers(webhook), ""
+    except SecurityError:
+        log.exception("a secret of webhook %s cannot be opened", webhook.id)
+        secrets, headers, fault = [""], {}, SEALED
     url = iri_to_uri(webhook.url)  # libcurl takes plain characters only, and people type addresses in any alphabet
     parts = urlsplit(url)
     encrypted = parts.scheme == "https"
@@ -60,12 +70,14 @@ def endpoint_of(webhook: Webhook, *, now: datetime, good_until: datetime) -> End
         host=parts.hostname or "",
         port=parts.port or (443 if encrypted else 80),
         encrypted=encrypted,
-        secrets=tuple(service.signing_secrets(webhook, now)),
-        headers=service.custom_headers(webhook),
+        secret=secrets[0].encode(),
+        keys=() if fault else tuple(map(key_of, secrets)),
+        headers=headers,
         policy=service.policy_of(webhook),
         rate_limit=webhook.rate_limit,
         failing_since=webhook.failing_since,
         good_until=good_until if webhook.previous_until is None else min(good_until, max(now, webhook.previous_until)),
+        fault=fault,
     )
 
 
@@ -97,11 +109,9 @@ def headers_of(endpoint: Endpoint, claimed: Claimed, *, timestamp: int) -> dict[
         "User-Agent": USER_AGENT,
         "webhook-id": claimed.event_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(
-            map(key_of, endpoint.secrets), message_id=claimed.event_id, timestamp=timestamp, body=claimed.body
-        ),
+        "webhook-signature": sign(endpoint.keys, message_id=claimed.event_id, timestamp=timestamp, body=claimed.body),
         "X-Portal-Event": claimed.event_type,
-        "X-Portal-Signature": body_hash(endpoint.secrets[0].encode(), claimed.body),
+        "X-Portal-Signature": body_hash(endpoint.secret, claimed.body),
         "X-Portal-Attempt": str(claimed.attempt_number),
     }
 
@@ -114,4 +124,6 @@ def request_of(endpoint: Endpoint, claimed: Claimed, address: Address, *, now: d
 
 def kept_headers(endpoint: Endpoint, request: Outgoing) -> dict[str, str]:
     """Return the headers of a request as they are stored: the customer's own often hold a token, and are hidden."""
+    if not endpoint.headers:
+        return dict(request.headers)
     return {name: HIDDEN if name in endpoint.headers else value for name, value in request.headers.items()}

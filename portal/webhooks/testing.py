@@ -16,6 +16,7 @@ from portal.webhooks.models import Delivery, Event, Webhook
 from portal.webhooks.queue import Claimed
 from portal.webhooks.recording import Outcome
 from portal.webhooks.sending import Endpoint
+from portal.webhooks.verdict import INTERNAL
 from portal.webhooks.wire import Outgoing, Reply, Wire
 
 
@@ -53,29 +54,28 @@ def _store(webhook: Webhook, event: dict[str, Any]) -> Claimed:
     }
     db.session.execute(insert(Delivery), [delivery])
     return Claimed(
-        delivery_id=delivery_id,
-        webhook_id=webhook.id,
-        organization_id=webhook.organization_id,
-        event_id=event["event_id"],
-        event_type=event["event_type"],
-        body=event["body"],
-        attempt_number=1,
-        token=token,
-        created_at=now,
-    )
+        token, delivery_id, webhook.id, webhook.organization_id, event["event_type"], 1, 0, event["event_id"],
+        event["body"],
+    )  # fmt: skip
 
 
 def _attempt(endpoint: Endpoint, claimed: Claimed) -> Outcome:
-    settings: Settings = current_app.extensions["portal_settings"]
-    request: Outgoing | None = None
-    try:
-        address = sending.address_of(endpoint, AddressPolicy(allowed=settings.allowed_networks))
-        request = sending.request_of(endpoint, claimed, address, now=clock.now())
-        reply = _send(request)
-    except NetworkError as error:
-        reply = Reply(error=sending.error_of(error), detail=str(error))
+    request, reply = _exchange(endpoint, claimed)
     judged = recording.outcome_of(endpoint, claimed, reply, now=clock.now(), request=request)
     return recording.without_retry(judged)
+
+
+def _exchange(endpoint: Endpoint, claimed: Claimed) -> tuple[Outgoing | None, Reply]:
+    """Return what was sent, None where nothing could be, and what came of it."""
+    if endpoint.fault:
+        return None, Reply(error=INTERNAL, detail=endpoint.fault)
+    settings: Settings = current_app.extensions["portal_settings"]
+    try:
+        address = sending.address_of(endpoint, AddressPolicy(allowed=settings.allowed_networks))
+    except NetworkError as error:
+        return None, Reply(error=sending.error_of(error), detail=str(error))
+    request = sending.request_of(endpoint, claimed, address, now=clock.now())
+    return request, _send(request)
 
 
 def _send(request: Outgoing) -> Reply:

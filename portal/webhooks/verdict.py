@@ -12,9 +12,11 @@ from portal.webhooks.wire import Reply
 GIVES_UP_AFTER = timedelta(days=5)
 """A webhook that fails for so long is disabled."""
 GONE = 410
+INTERNAL = "internal"
+"""Error class of what failed in the portal itself, before anything reached a receiver."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Verdict:
     """What follows from an attempt.
 

@@ -3,11 +3,11 @@
 Nothing here looks a name up, follows a redirect, asks a proxy or reads more than it must. Times are seconds.
 """
 
-import selectors
+import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
@@ -18,14 +18,16 @@ from portal.security.network import Address
 from portal.security.redaction import strip_controls
 
 CONNECT_SECONDS: Final = 10
-LARGEST_BODY: Final = 16 * 1024
+LARGEST_BODY: Final = 64 * 1024
 """Bytes of an answer's body that are read and kept; the rest is never read."""
 LARGEST_HEAD: Final = 32 * 1024
+
+_CAME: Final = select.EPOLLIN | select.EPOLLERR | select.EPOLLHUP
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Outgoing:
     """A request to send. `headers` go out as they are."""
 
@@ -36,7 +38,7 @@ class Outgoing:
     timeout: float = 15.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Reply:
     """What came of a request.
 
@@ -86,31 +88,18 @@ _PARTS: Final = (
 class _Transfer(Generic[T]):
     """One request under way on one handle, which is used again afterwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, ca_file: str) -> None:
         self.curl = pycurl.Curl()
         self.token: T
         self.head: list[bytes] = []
         self.body = bytearray()
-        self.size = self.head_size = 0
+        self.head_size = 0
         self.allowed = ""
         self.begun = 0.0
         self.opened: list[socket.socket] = []
-
-    def prepare(self, request: Outgoing, token: T, ca_file: str) -> None:
-        """Set the handle up; connections stay in the multi handle's pool."""
-        self.token, self.allowed, self.begun = token, str(request.address.ip), time.monotonic()
-        self.head, self.body, self.size, self.head_size = [], bytearray(), 0, 0
-        ip = f"[{request.address.ip}]" if request.address.ip.version == 6 else str(request.address.ip)
-        curl = self.curl
-        curl.reset()
         for option, value in (
-            (pycurl.URL, request.url),
-            (pycurl.CONNECT_TO, [f"::{ip}:{request.address.port}"]),
             (pycurl.OPENSOCKETFUNCTION, self._open),
-            (pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in request.headers.items()] + ["Expect:"]),
             (pycurl.POST, 1),
-            (pycurl.POSTFIELDSIZE_LARGE, len(request.body)),
-            (pycurl.POSTFIELDS, request.body),
             (pycurl.HEADERFUNCTION, self._header),
             (pycurl.WRITEFUNCTION, self._write),
             (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
@@ -120,10 +109,23 @@ class _Transfer(Generic[T]):
             (pycurl.NOSIGNAL, 1),
             (pycurl.CAINFO, ca_file),
             (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
-            (pycurl.CONNECTTIMEOUT_MS, min(CONNECT_SECONDS, int(request.timeout)) * 1000),
-            (pycurl.TIMEOUT_MS, int(request.timeout * 1000)),
         ):
-            curl.setopt(option, value)
+            self.curl.setopt(option, value)
+
+    def prepare(self, request: Outgoing, token: T) -> None:
+        """Set up what differs between requests; connections stay in the multi handle's pool."""
+        address = request.address
+        self.token, self.allowed, self.begun = token, str(address.ip), time.monotonic()
+        self.head, self.body, self.head_size = [], bytearray(), 0
+        ip = f"[{self.allowed}]" if address.ip.version == 6 else self.allowed
+        set_option = self.curl.setopt
+        set_option(pycurl.URL, request.url)
+        set_option(pycurl.CONNECT_TO, [f"::{ip}:{address.port}"])
+        set_option(pycurl.HTTPHEADER, [*[f"{name}: {value}" for name, value in request.headers.items()], "Expect:"])
+        set_option(pycurl.POSTFIELDSIZE_LARGE, len(request.body))
+        set_option(pycurl.POSTFIELDS, request.body)
+        set_option(pycurl.CONNECTTIMEOUT_MS, min(CONNECT_SECONDS, int(request.timeout)) * 1000)
+        set_option(pycurl.TIMEOUT_MS, int(request.timeout * 1000))
 
     def _open(self, _purpose: int, address: Any) -> socket.socket | int:
         """Open the socket for exactly the address that was vetted; a belt beside the braces of CONNECT_TO."""
@@ -136,15 +138,12 @@ class _Transfer(Generic[T]):
 
     def _header(self, line: bytes) -> int | None:
         self.head_size += len(line)
-        if line.startswith(b"HTTP/"):
-            self.head = []  # an interim answer, such as 100, came before
         self.head.append(line)
         return None if self.head_size <= LARGEST_HEAD else 0
 
     def _write(self, data: bytes) -> int | None:
-        self.size += len(data)
-        self.body += data[: LARGEST_BODY - len(self.body)]
-        return None if self.size <= LARGEST_BODY else 0
+        self.body += data
+        return None if len(self.body) <= LARGEST_BODY else 0
 
     def release(self) -> None:
         """Close what was opened for the handle's own copies."""
@@ -154,7 +153,7 @@ class _Transfer(Generic[T]):
 
     def reply(self, code: int, message: str) -> Reply:
         """Return what came of it."""
-        truncated = self.size > LARGEST_BODY
+        truncated = len(self.body) > LARGEST_BODY
         complete = code == 0 or (code == pycurl.E_WRITE_ERROR and truncated)
         status = int(self.curl.getinfo(pycurl.RESPONSE_CODE)) or None
         timing: dict[str, Any] = {name: self.curl.getinfo(which) // 1000 for name, which in _PARTS}
@@ -162,7 +161,7 @@ class _Transfer(Generic[T]):
         return Reply(
             status=status if complete or self.head else None,
             headers=dict(_header_pairs(self.head)),
-            body=bytes(self.body),
+            body=bytes(self.body[:LARGEST_BODY]),
             error="" if complete else _ERRORS.get(code, "not_http" if code == pycurl.E_WRITE_ERROR else "closed"),
             detail="" if complete else message,
             truncated=truncated,
@@ -191,14 +190,15 @@ class Wire(Generic[T]):
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self._multi.setopt(pycurl.M_MAXCONNECTS, most)
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.epoll()
+        self._watched: set[int] = set()
         self._timer: float | None = None
         self._busy: dict[pycurl.Curl, _Transfer[T]] = {}
         self._idle: list[_Transfer[T]] = []
         self._ear, self._mouth = socket.socketpair()
         self._ear.setblocking(False)
         self._mouth.setblocking(False)
-        self._selector.register(self._ear, selectors.EVENT_READ)
+        self._poll.register(self._ear, select.EPOLLIN)
 
     @property
     def free(self) -> int:
@@ -213,9 +213,9 @@ class Wire(Generic[T]):
     def start(self, request: Outgoing, token: T) -> None:
         """Begin to send a request; its reply comes out of turn() with the token. What libcurl refuses, it raises."""
         if not self._idle:
-            self._idle.append(_Transfer[T]())
+            self._idle.append(_Transfer[T](self._ca_file))
         transfer = self._idle[-1]
-        transfer.prepare(request, token, self._ca_file)
+        transfer.prepare(request, token)
         self._idle.pop()
         self._busy[transfer.curl] = transfer
         self._multi.add_handle(transfer.curl)
@@ -224,16 +224,14 @@ class Wire(Generic[T]):
         """Wait for something to happen, up to so many seconds, and return the requests that ended."""
         now = time.monotonic()
         wait = at_most if self._timer is None else max(0.0, min(at_most, self._timer - now))
-        events = self._selector.select(wait)
-        for key, mask in events:
-            if key.fileobj is self._ear:
+        for fd, mask in self._poll.poll(wait):
+            if fd == self._ear.fileno():
                 with suppress(BlockingIOError):
                     self._ear.recv(4096)
                 continue
-            happened = (pycurl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
-                pycurl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
+            self._multi.socket_action(
+                fd, (pycurl.CSELECT_IN if mask & _CAME else 0) | (pycurl.CSELECT_OUT if mask & select.EPOLLOUT else 0)
             )
-            self._multi.socket_action(key.fd, happened)
         if self._timer is not None and time.monotonic() >= self._timer:
             self._timer = None
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -254,7 +252,7 @@ class Wire(Generic[T]):
             transfer.curl.close()
         self._busy, self._idle = {}, []
         self._multi.close()
-        self._selector.close()
+        self._poll.close()
         self._ear.close()
         self._mouth.close()
 
@@ -276,27 +274,27 @@ class Wire(Generic[T]):
         return transfer.token, reply
 
     def _watch(self, what: int, fd: int, _multi: object, known: object) -> None:
-        """Keep the selector's list as libcurl wants it."""
+        """Watch the sockets that libcurl waits for; a closed one has left the list by itself."""
         if what == pycurl.POLL_REMOVE:
-            with suppress(KeyError):
-                self._selector.unregister(fd)
+            self._watched.discard(fd)
+            with suppress(OSError):
+                self._poll.unregister(fd)
             return
-        wanted = (selectors.EVENT_READ if what & pycurl.POLL_IN else 0) | (
-            selectors.EVENT_WRITE if what & pycurl.POLL_OUT else 0
-        )
-        if fd in self._selector.get_map():
-            self._selector.modify(fd, wanted)
+        mask = (select.EPOLLIN if what & pycurl.POLL_IN else 0) | (select.EPOLLOUT if what & pycurl.POLL_OUT else 0)
+        if fd in self._watched:
+            self._poll.modify(fd, mask)
         else:
-            self._selector.register(fd, wanted)
+            self._watched.add(fd)
+            self._poll.register(fd, mask)
 
     def _set_timer(self, milliseconds: int) -> None:
         self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
 
-def _header_pairs(lines: list[bytes]) -> list[tuple[str, str]]:
-    pairs = []
-    for line in lines[1:]:
-        name, colon, value = strip_controls(line.decode("latin-1")).partition(":")
+def _header_pairs(lines: list[bytes]) -> Iterator[tuple[str, str]]:
+    """Return the headers of the last answer: an interim one, such as 100, may have come before."""
+    text = strip_controls(b"".join(lines).decode("latin-1"))
+    for line in text.rpartition("\n\nHTTP/")[2].split("\n")[1:]:
+        name, colon, value = line.partition(":")
         if colon:
-            pairs.append((name.strip().lower(), value.strip()))
-    return pairs
+            yield name.strip().lower(), value.strip()

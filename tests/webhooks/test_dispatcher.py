@@ -14,8 +14,8 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from portal import clock
 from portal.database import unit_of_work
 from portal.settings import Settings
-from portal.webhooks import sending
-from portal.webhooks.models import Delivery, DeliveryStatus, WebhookStatus
+from portal.webhooks import dead_letters, sending, testing
+from portal.webhooks.models import Delivery, DeliveryStatus, Webhook, WebhookStatus
 from portal.webhooks.retry import RetryPolicy
 from portal.webhooks.sending import Endpoint
 from portal.webhooks.verdict import GIVES_UP_AFTER
@@ -209,6 +209,44 @@ def test_one_that_cannot_be_sent_ends_as_a_fault_of_ours_and_holds_back_no_other
     assert [each.path for each in receiver.got] == ["/fine"] * 10
     mine = [each for each in deliveries(app) if each.webhook_id == hook]
     assert {each.error_class for each in mine} == {"internal"}
+
+
+def test_a_secret_that_cannot_be_opened_is_a_fault_of_ours(
+    app: Flask, settings: Settings, team: Team, receiver: Receiver
+) -> None:
+    """It ends as the portal's own dead letter, and says nothing about the receiver."""
+    once = RetryPolicy(max_retries=1, first_delay=1, max_delay=1, jitter=False)
+    hook, _ = make_webhook(app, team.organization_id, receiver.url, retry=once)
+    with app.app_context(), unit_of_work() as session:
+        session.execute(update(Webhook).values(secret_sealed=b"sealed by a key that is gone"))
+    with app.app_context():
+        testing.send_test(organization_id=team.organization_id, webhook_id=hook, event_type="job.created", data={})
+    with dispatching(app, settings):
+        emit(app, team.organization_id)
+        until(lambda: over(app))
+    assert [each.status for each in deliveries(app)] == [DeliveryStatus.FAILED, DeliveryStatus.DEAD]
+    assert {each.error_class for each in attempts(app)} == {"internal"}
+    assert "master key" in (attempts(app)[0].error or "")
+    assert webhook(app, hook).failing_since is None
+    assert not receiver.got
+
+
+def test_a_dead_letter_that_is_retried_has_all_retries_ahead_of_it(
+    app: Flask, settings: Settings, team: Team, receiver: Receiver
+) -> None:
+    receiver.answer = lambda handler: reply(handler, 500 if len(receiver.got) < 4 else 200)
+    once = RetryPolicy(max_retries=1, first_delay=1, max_delay=1, jitter=False)
+    make_webhook(app, team.organization_id, receiver.url, retry=once)
+    with dispatching(app, settings):
+        emit(app, team.organization_id)
+        until(lambda: over(app))
+        [dead] = deliveries(app)
+        assert (dead.status, dead.attempt_number) == (DeliveryStatus.DEAD, 2)
+        with app.app_context(), unit_of_work():
+            dead_letters.retry(organization_id=team.organization_id, delivery_id=dead.id)
+        until(lambda: deliveries(app)[0].status is DeliveryStatus.SUCCESS)
+    assert [each.attempt_number for each in attempts(app)] == [1, 2, 3, 4]
+    assert [each.headers["X-Portal-Attempt"] for each in receiver.got] == ["1", "2", "3", "4"]
 
 
 def test_redirects_are_failures(app: Flask, settings: Settings, team: Team, receiver: Receiver) -> None:

@@ -1,0 +1,66 @@
+"""Prepared statements: types converted as SQLAlchemy does, on both databases, and errors as it raises them."""
+
+import uuid
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from flask import Flask
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from portal.database import db, new_id, unit_of_work
+from portal.prepared import Prepared
+from portal.webhooks.models import Event
+from tests.support.people import Team
+
+COLUMNS = (
+    "id",
+    "organization_id",
+    "event_id",
+    "event_type",
+    "source",
+    "body",
+    "decisions",
+    "occurred_at",
+    "accepted_at",
+)
+INSERT = Prepared(insert(Event), inserts=COLUMNS)
+READ = Prepared(
+    select(Event.id, Event.event_id, Event.body, Event.decisions, Event.occurred_at)
+    .where(Event.organization_id == bindparam("of", type_=Event.organization_id.type))
+    .order_by(Event.id)
+)
+MOVE = Prepared(update(Event).where(Event.id == bindparam("which")).values(event_type=bindparam("to"), source="portal"))
+AT = datetime(2026, 3, 1, 10, 30, 0, 123456, tzinfo=timezone(timedelta(hours=10)))
+
+
+def row(team: Team, event_id: str) -> dict[str, object]:
+    return {
+        "id": new_id(), "organization_id": team.organization_id, "event_id": event_id, "event_type": "job.created",
+        "source": "api", "body": b"\x00\xff", "decisions": {"ü": [event_id, None]}, "occurred_at": AT,
+        "accepted_at": AT,
+    }  # fmt: skip
+
+
+def test_what_goes_in_comes_out(app: Flask, team: Team) -> None:
+    rows = [row(team, "one"), row(team, "two")]
+    with app.app_context(), unit_of_work():
+        INSERT.many(rows)
+        INSERT.many([])
+        MOVE.many([{"which": each["id"], "to": "job.closed"} for each in rows])
+        found = READ.all(lambda *columns: columns, of=team.organization_id)
+        stored = db.session.scalars(select(Event).order_by(Event.id)).all()
+    assert found == [(each["id"], each["event_id"], b"\x00\xff", each["decisions"], AT) for each in rows]
+    assert all(isinstance(each[0], uuid.UUID) and each[4].tzinfo is UTC for each in found)
+    assert [(each.event_type, each.source, each.occurred_at) for each in stored] == [("job.closed", "portal", AT)] * 2
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_error_of_the_driver_comes_as_sqlalchemys(app: Flask, team: Team, count: int) -> None:
+    rows = [row(team, f"{number or 'one'}") for number in range(count)]
+    with app.app_context():
+        with unit_of_work():
+            INSERT.many([row(team, "one")])
+        with unit_of_work(), pytest.raises(IntegrityError) as caught:
+            INSERT.many(rows)
+    assert "ü" not in str(caught.value), "values stay out of the text"
