@@ -19,7 +19,7 @@ from portal.health.runner import CheckRunner
 from portal.integrations.service import WAKE
 from portal.security.addresses import AddressPolicy
 from portal.settings import Settings
-from portal.webhooks import dead_letters
+from portal.webhooks import dead_letters, retention
 from portal.webhooks.dispatcher import Dispatcher
 
 log = logging.getLogger("portal.jobs")
@@ -64,6 +64,7 @@ class Scheduler:
             Job("health-checks", 1, self._checks.tick, topic=WAKE),
             Job("replay-runs", 1, dead_letters.work_off, topic=dead_letters.WAKE),
             Job("housekeeping", 600, housekeeping.tidy),
+            Job("retention", 600, retention.tidy),
         )
 
     def start(self) -> None:

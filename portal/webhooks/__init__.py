@@ -10,11 +10,12 @@ from portal.webhooks import (
     form_routes,
     models,
     policy_routes,
+    retention,
     routes,
     secret_routes,
 )
 
-__all__ = ["debugger_routes", "delivery_routes", "form_routes", "init_app", "models", "secret_routes"]
+__all__ = ["debugger_routes", "delivery_routes", "form_routes", "init_app", "models", "retention", "secret_routes"]
 
 
 def init_app(app: Flask) -> None:

@@ -46,10 +46,12 @@ def replay(delivery: Delivery) -> None:
         raise NotNowError(f"{webhook.name} is disabled. Switch it on, then send this again.")
     if delivery.lease_token is not None and delivery.due_at is not None and delivery.due_at > now:
         raise NotNowError("An attempt is under way. Wait for its result, then send this again.")
+    event = db.session.get_one(Event, delivery.event_row_id)
+    if not event.body:
+        raise NotNowError("Its body was deleted because it is old. Have the application send the event again.")
     before = str(delivery.status)
     for name, value in due_again(now).items():
         setattr(delivery, name, value)
-    event = db.session.get_one(Event, delivery.event_row_id)
     trail.record(
         action="webhook.delivery_replayed", organization_id=delivery.organization_id, target_type="delivery",
         target_id=delivery.id, target_name=f"{delivery.event_type} to {webhook.name}",

@@ -56,7 +56,7 @@ class EventType(Base):
 
 
 class Event(Base):
-    """Something that happened, accepted once. `body` is what every delivery of it sends, byte for byte."""
+    """Something that happened, accepted once. `body` is sent byte for byte, and empty once it is old."""
 
     __tablename__ = "events"
     __table_args__ = (UniqueConstraint("organization_id", "event_id"),)
@@ -72,6 +72,9 @@ class Event(Base):
     """Webhook id → why it did not get the event; those that did have deliveries."""
     occurred_at: Mapped[datetime] = mapped_column(UTCDateTime)
     accepted_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+Index("ix_events_of_organization", Event.organization_id, Event.id.desc())
 
 
 class Webhook(Base):

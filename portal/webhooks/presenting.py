@@ -15,9 +15,11 @@ from portal import clock
 from portal.security.redaction import strip_controls
 from portal.webhooks.events import ALL
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook, WebhookStatus
+from portal.webhooks.retention import BODIES
 from portal.webhooks.retry import RetryPolicy
 from portal.webhooks.sending import TIMEOUT
 
+KEPT_DAYS = BODIES.days
 SHOWN_BODY = 64 * 1024
 """Characters of a body that a page shows."""
 ERRORS = {

@@ -1,0 +1,109 @@
+"""What is kept of old deliveries: bodies for 30 days, deliveries and events for 90. Short transactions, by id."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, delete, exists, select, update
+
+from portal import clock, progress
+from portal.accounts.models import Organization
+from portal.database import db, reading, unit_of_work
+from portal.webhooks import queries
+from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event
+
+BODIES: Final = timedelta(days=30)
+"""How long the bodies and headers of events and answers are kept."""
+DELIVERIES: Final = timedelta(days=90)
+"""How long deliveries are kept, with their attempts and events."""
+BATCH: Final = 500
+"""Rows that one transaction changes, so that nobody waits for it."""
+MOST_BATCHES: Final = 200
+"""Batches of one run; the next run goes on."""
+
+Step = Callable[[uuid.UUID, uuid.UUID, uuid.UUID], Sequence[uuid.UUID]]
+"""Deals with one batch of an organization between two ids; returns the ids that it looked at, in their order."""
+
+
+def tidy() -> int:
+    """Take away what is older than it is kept, of all organizations. Owns its transactions; several may run at once.
+
+    Returns:
+        How many rows it looked at.
+    """
+    with reading() as session:
+        organizations = session.scalars(select(Organization.id)).all()
+    left, total = MOST_BATCHES, 0
+    for organization_id in organizations:
+        for job, (step, age) in _STEPS.items():
+            while left > 0:
+                left -= 1
+                looked_at = _batch(organization_id, job, step, age)
+                total += looked_at
+                if looked_at < BATCH:
+                    break
+    return total
+
+
+def _batch(organization_id: uuid.UUID, job: str, step: Step, age: timedelta) -> int:
+    before = queries.first_id(clock.now() - age)
+    with unit_of_work():
+        found = step(organization_id, progress.reached(organization_id, job), before)
+        if found:
+            progress.note(organization_id, job, found[-1])
+    return len(found)
+
+
+def _between(column: Any, owner: ColumnElement[bool], after: uuid.UUID, before: uuid.UUID) -> Select[uuid.UUID]:
+    return select(column).where(owner, column > after, column < before).order_by(column).limit(BATCH)
+
+
+def _of_deliveries(organization_id: uuid.UUID, after: uuid.UUID, before: uuid.UUID) -> Sequence[uuid.UUID]:
+    owner = Delivery.organization_id == organization_id
+    return db.session.scalars(_between(Delivery.id, owner, after, before)).all()
+
+
+def _of_events(organization_id: uuid.UUID, after: uuid.UUID, before: uuid.UUID) -> Sequence[uuid.UUID]:
+    owner = Event.organization_id == organization_id
+    return db.session.scalars(_between(Event.id, owner, after, before)).all()
+
+
+def _answers(organization_id: uuid.UUID, after: uuid.UUID, before: uuid.UUID) -> Sequence[uuid.UUID]:
+    found = _of_deliveries(organization_id, after, before)
+    db.session.execute(
+        update(DeliveryAttempt)
+        .where(DeliveryAttempt.delivery_id.in_(found))
+        .values(response_body=b"", request_headers={}, response_headers={})
+    )
+    return found
+
+
+def _bodies(organization_id: uuid.UUID, after: uuid.UUID, before: uuid.UUID) -> Sequence[uuid.UUID]:
+    """Empty events; one that still waits for a webhook keeps its body."""
+    found = _of_events(organization_id, after, before)
+    waits = exists().where(Delivery.event_row_id == Event.id, Delivery.status == DeliveryStatus.PENDING)
+    db.session.execute(update(Event).where(Event.id.in_(found), ~waits).values(body=b""))
+    return found
+
+
+def _deliveries(organization_id: uuid.UUID, after: uuid.UUID, before: uuid.UUID) -> Sequence[uuid.UUID]:
+    found = _of_deliveries(organization_id, after, before)
+    over = Delivery.status != DeliveryStatus.PENDING
+    db.session.execute(delete(Delivery).where(Delivery.id.in_(found), over))
+    return found
+
+
+def _events(organization_id: uuid.UUID, after: uuid.UUID, before: uuid.UUID) -> Sequence[uuid.UUID]:
+    found = _of_events(organization_id, after, before)
+    has_deliveries = exists().where(Delivery.event_row_id == Event.id)
+    db.session.execute(delete(Event).where(Event.id.in_(found), ~has_deliveries))
+    return found
+
+
+_STEPS: Final[dict[str, tuple[Step, timedelta]]] = {
+    "answers": (_answers, BODIES),
+    "event-bodies": (_bodies, BODIES),
+    "deliveries": (_deliveries, DELIVERIES),
+    "events": (_events, DELIVERIES),
+}
