@@ -135,8 +135,12 @@ def in_transaction() -> bool:
     return db.session.registry.has() and db.session().in_transaction()
 
 
-# Wake-ups: a commit tells whoever waits for new work, so that nobody has to poll fast.
+# Wake-ups: a commit tells whoever waits for new work, so that nobody has to poll fast. On PostgreSQL it tells other
+# processes too, which hear it through portal.listening.
 _listeners: dict[str, list[Callable[[], None]]] = {}
+CHANNEL = "portal_wake"
+PROCESS = uuid.uuid4().hex
+"""Who we are in what we tell other processes."""
 
 
 def on_wake(topic: str, callback: Callable[[], None]) -> Callable[[], None]:
@@ -147,14 +151,29 @@ def on_wake(topic: str, callback: Callable[[], None]) -> Callable[[], None]:
 
 def wake_after_commit(topic: str) -> None:
     """Ask that those who wait for `topic` are called once this transaction is committed."""
-    db.session().info.setdefault("wake", set()).add(topic)
+    topics: set[str] = db.session().info.setdefault("wake", set())
+    if topic not in topics:
+        topics.add(topic)
+        connection = db.session.connection()
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, f"{PROCESS} {topic}"))
+
+
+def wake(topic: str) -> None:
+    """Call those who wait for `topic` in this process."""
+    for callback in list(_listeners.get(topic, ())):
+        callback()
+
+
+def topics() -> list[str]:
+    """Return what somebody in this process waits for."""
+    return [topic for topic, callbacks in _listeners.items() if callbacks]
 
 
 @event.listens_for(Session, "after_commit")
 def _wake(session: Session) -> None:
     for topic in session.info.pop("wake", ()):
-        for callback in list(_listeners.get(topic, ())):
-            callback()
+        wake(topic)
 
 
 @event.listens_for(Session, "after_rollback")

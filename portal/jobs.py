@@ -17,6 +17,7 @@ from portal.accounts import housekeeping
 from portal.database import db, on_wake
 from portal.health.runner import CheckRunner
 from portal.integrations.service import WAKE
+from portal.listening import Listener
 from portal.security.addresses import AddressPolicy
 from portal.settings import Settings
 from portal.webhooks import dead_letters, retention
@@ -56,6 +57,7 @@ class Scheduler:
         self._app = app
         self._checks = CheckRunner(app, woken=lambda: self._wake("health-checks"))
         self._dispatcher = _dispatcher(app)
+        self._listener = Listener(app)
         self._ticker = BackgroundScheduler(timezone=UTC)
         self._off: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -80,12 +82,14 @@ class Scheduler:
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._ticker.start()
         self._dispatcher.start()
+        self._listener.start()
 
     def stop(self, timeout: float = 20.0) -> None:
         """Stop ticking, and wait up to `timeout` seconds for checks and deliveries under way."""
         until = time.monotonic() + timeout
         for off in self._off:
             off()
+        self._listener.stop()
         self._dispatcher.stop(timeout)
         self._ticker.shutdown(wait=True)
         self._checks.stop(max(1.0, until - time.monotonic()))

@@ -8,10 +8,10 @@ import logging
 import threading
 import time
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from flask import Flask
@@ -27,6 +27,7 @@ from portal.webhooks.models import Webhook
 from portal.webhooks.queue import Claimed
 from portal.webhooks.recording import Outcome
 from portal.webhooks.sending import Endpoint
+from portal.webhooks.shares import Shares
 from portal.webhooks.verdict import INTERNAL
 from portal.webhooks.wire import Outgoing, Reply, Wire
 
@@ -36,6 +37,8 @@ LOOK_EVERY: Final = 1.0
 GROUP_SECONDS: Final = 0.025
 GROUP_MOST: Final = 200
 """Results are written together: so many, or after so many seconds."""
+GATHER_SECONDS: Final = 0.004
+"""Seconds between two looks while commits wake the dispatcher one after the other."""
 READ_AGAIN: Final = timedelta(seconds=5)
 """How long a webhook's settings are taken as they were read."""
 ADDRESS_SECONDS: Final = 30.0
@@ -69,11 +72,11 @@ class Dispatcher:
         self._found: deque[tuple[Endpoint, Claimed, Address | NetworkError]] = deque()
         self._looking = 0
         self._looked_up: deque[tuple[Endpoint, Claimed, Address | NetworkError]] = deque()
-        self._flying: Counter[uuid.UUID] = Counter()
+        self._shares = Shares(concurrency)
         self._sent_at: dict[uuid.UUID, deque[float]] = {}
         self._results: list[Outcome] = []
         self._oldest_result = 0.0
-        self._next_look = 0.0
+        self._next_look = self._last_look = 0.0
         self._off = on_wake(WAKE, self.wake)
 
     def start(self) -> None:
@@ -123,53 +126,51 @@ class Dispatcher:
         now = time.monotonic()
         full = len(self._results) >= GROUP_MOST or (self._results and now - self._oldest_result >= GROUP_SECONDS)
         idle = self._results and not (self._wire.busy or self._found or self._looking)
-        return bool(full or idle or (not self._stopping.is_set() and (self._woken or now >= self._next_look)))
+        return bool(full or idle or (not self._stopping.is_set() and now >= self._look_at()))
+
+    def _look_at(self) -> float:
+        """Return when to look for due deliveries next; wake-ups that come one after the other share a look."""
+        return min(self._next_look, self._last_look + GATHER_SECONDS) if self._woken else self._next_look
 
     def _wait(self) -> float:
         if self._found:
             return 0.0
+        until = self._look_at()
         if self._results:
-            return max(0.0, self._oldest_result + GROUP_SECONDS - time.monotonic())
-        return max(0.0, min(LOOK_EVERY, self._next_look - time.monotonic()))
+            until = min(until, self._oldest_result + GROUP_SECONDS)
+        return max(0.0, min(LOOK_EVERY, until - time.monotonic()))
 
     def _exchange(self) -> None:
         """Write the results and claim the next deliveries, in one transaction."""
         results, now = self._results, clock.now()
-        self._woken, self._next_look = False, time.monotonic() + LOOK_EVERY
+        self._woken, self._last_look = False, time.monotonic()
+        self._next_look = self._last_look + LOOK_EVERY
         with unit_of_work():
             recording.record(results, now)
-            claimed = [] if self._stopping.is_set() else self._claim()
+            claimed = [] if self._stopping.is_set() else self._claim(now)
             endpoints = self._read({each.webhook_id for each in claimed})
         self._results = []
         for webhook_id in {result.endpoint.webhook_id for result in results if result.verdict.disables}:
             self._endpoints.pop(webhook_id, None)
         for each in claimed:
             if each.webhook_id in endpoints:
-                self._flying[each.webhook_id] += 1
+                self._shares.began(each.webhook_id, self._last_look)
                 self._look_up(endpoints[each.webhook_id], each)
-        if claimed:
-            self._woken = self._woken or self._free() > 0
 
     def _free(self) -> int:
         return self._wire.free - self._looking - len(self._found)
 
-    def _claim(self) -> list[Claimed]:
-        """Claim as many as there is room for; while several webhooks wait, none gets more than its share."""
-        free = self._free()
+    def _claim(self, now: datetime) -> list[Claimed]:
+        """Claim as many as there is room for."""
+        free, ticks = self._free(), self._last_look
         if free <= 0:
             return []
-        now = clock.now()
-        full = [each for each, count in self._flying.items() if count >= self._most // 4]
-        waiting = queue.waiting(now, but_for=full, limit=max(1, free))
-        share = self._most if len(waiting) == 1 and not self._flying else max(1, self._most // 4)
-        places: dict[uuid.UUID, int] = {}
-        for number, (webhook_id, _) in enumerate(waiting):
-            even = -(-free // (len(waiting) - number))
-            most = min(even, share - self._flying[webhook_id], self._allowance(webhook_id))
-            if most > 0:
-                places[webhook_id] = most
-                free -= most
-        return queue.claim(places, ordered={each for each, in_order in waiting if in_order}, now=now)
+        waiting = dict(queue.waiting(now, but_for=self._shares.full(ticks), limit=free))
+        places = self._shares.share_out(list(waiting), free=free, now=ticks, allowance=self._allowance)
+        claimed = queue.claim(places, ordered={each for each, in_order in waiting.items() if in_order}, now=now)
+        if claimed and len(claimed) == sum(places.values()):
+            self._woken = True  # there may be more of them
+        return claimed
 
     def _allowance(self, webhook_id: uuid.UUID) -> int:
         """Return how many more a webhook's limit per second lets through right now."""
@@ -247,7 +248,5 @@ class Dispatcher:
         self._finish(endpoint, claimed, reply, None)
 
     def _finish(self, endpoint: Endpoint, claimed: Claimed, reply: Reply, request: Outgoing | None) -> None:
-        self._flying[endpoint.webhook_id] -= 1
-        if not self._flying[endpoint.webhook_id]:
-            del self._flying[endpoint.webhook_id]
+        self._shares.ended(endpoint.webhook_id, reply.duration_ms / 1000, time.monotonic())
         self._results.append(recording.outcome_of(endpoint, claimed, reply, now=clock.now(), request=request))
