@@ -110,6 +110,10 @@ def test_admin_int_007_and_008_history_and_replay(
     visitor.page.get_by_role("link", name="job.created").first.click()
     expect(visitor.page).to_have_url(re.compile("/admin/deliveries/"))
     visitor.look()
+    visitor.page.get_by_role("link", name=re.compile("^evt_")).click()
+    expect(visitor.page.get_by_role("row").filter(has_text="Payroll")).to_contain_text("Dead letter after 2 attempts")
+    visitor.look()
+    visitor.page.get_by_role("link", name="Open delivery").click()
     visitor.page.get_by_role("button", name="Resend").first.click()
     wait_until(lambda: len(receiver.got) == 3, "the payload again")
     assert receiver.got[2].body == receiver.got[0].body

@@ -20,7 +20,7 @@ from portal.integrations.service import WAKE
 from portal.listening import Listener
 from portal.security.addresses import AddressPolicy
 from portal.settings import Settings
-from portal.webhooks import dead_letters, retention
+from portal.webhooks import dead_letters, failing, retention
 from portal.webhooks.dispatcher import Dispatcher
 
 log = logging.getLogger("portal.jobs")
@@ -65,6 +65,7 @@ class Scheduler:
         self.jobs: tuple[Job, ...] = (
             Job("health-checks", 1, self._checks.tick, topic=WAKE),
             Job("replay-runs", 1, dead_letters.work_off, topic=dead_letters.WAKE),
+            Job("failing-webhooks", 60, failing.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),
         )

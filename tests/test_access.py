@@ -109,7 +109,9 @@ TABLE = {
     "POST dead_letters.selected": "admin",
     "POST dead_letters.retry_all": "admin",
     "POST dead_letters.discard_all": "admin",
-    # Event types
+    # Events and event types
+    "GET events.index": "admin",
+    "GET events.detail": "admin",
     "GET event_types.index": "admin",
     "GET event_types.new": "admin",
     "POST event_types.create": "admin",
@@ -162,6 +164,7 @@ def routes(app: Flask, **ids: object) -> list[Route]:
         "integration_id": uuid.uuid4(),
         "delivery_id": uuid.uuid4(),
         "name": "invoice.paid",
+        "event_id": "evt_1",
         "webhook_id": uuid.uuid4(),
         **ids,
     }

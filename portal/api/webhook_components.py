@@ -4,6 +4,7 @@ from typing import Final
 
 from portal.api import schema as s
 from portal.api.schema import Schema
+from portal.webhooks.event_queries import Why
 from portal.webhooks.models import DeliveryStatus, WebhookStatus
 from portal.webhooks.retry import DEFAULT, LONGEST_DELAY, LONGEST_FIRST_DELAY, MOST_RETRIES, Strategy
 
@@ -91,6 +92,23 @@ DELIVERY: Final[dict[str, Schema]] = {
     "error_class": s.maybe(s.text("Why the last attempt failed: timeout, tls, dns, http_500 and the like.")),
     "created_at": s.moment(),
 }
+EVENT: Final[dict[str, Schema]] = {
+    "id": s.text("Receivers get it as webhook-id.", examples=["evt_019ac3f26f1e7cc19d5a5b8f2f6f3a10"]),
+    "event_type": s.text(examples=["job.created"]),
+    "source": s.text("api, portal, test or command.", examples=["api"]),
+    "deliveries": s.record(**{str(each): s.whole() for each in DeliveryStatus}),
+    "occurred_at": s.moment(),
+    "accepted_at": s.moment(),
+}
+FATE: Final = s.record(
+    webhook_id=s.identifier(),
+    name=s.maybe(s.text("Null where nothing is known of the webhook any more.")),
+    deleted=s.yes_or_no("Whether the webhook is gone by now."),
+    delivery_id=s.maybe(s.identifier("Null where it did not get the event.")),
+    status=s.maybe(s.one_of(tuple(DeliveryStatus), "Of the delivery.")),
+    response_status=s.maybe(s.whole("HTTP status of the delivery's last attempt.")),
+    reason=s.maybe(s.one_of(tuple(Why), "Why there is no delivery.")),
+)
 ATTEMPT: Final = s.record(
     attempt_number=s.whole(low=1),
     request_headers=s.anything("As sent; your own headers' values are hidden."),
@@ -118,7 +136,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
         ordered=ORDERED,
         rate_limit=RATE_LIMIT,
         retry=s.maybe(s.ref("RetryPolicy")),
-        failing_since=s.maybe(s.moment()),
+        failing_since=s.maybe(s.moment("Since when no delivery succeeded.")),
+        disables_at=s.maybe(s.moment("When the portal disables it unless a delivery succeeds.")),
         last_success_at=s.maybe(s.moment()),
         created_by=s.maybe(s.identifier("The member who made it.")),
         created_at=s.moment(),
@@ -131,6 +150,12 @@ SCHEMAS: Final[dict[str, Schema]] = {
         **DELIVERY,
         error=s.maybe(s.text("What failed at the last attempt, in words.")),
         gave_up_at=s.maybe(s.moment("When the last attempt failed.")),
+    ),
+    "Event": s.record(**EVENT),
+    "EventWithWebhooks": s.record(
+        **EVENT,
+        payload=s.maybe(s.anything("The body that receivers get; null where it is not kept any more.")),
+        webhooks=s.many(FATE, "Those that got it first."),
     ),
     "DeliveriesStarted": s.record(deliveries=s.whole("Deliveries that are sent again.")),
     "RetryPolicy": s.record(**POLICY),

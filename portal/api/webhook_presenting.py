@@ -12,7 +12,7 @@ from portal import clock
 from portal.api.presenting import Json
 from portal.database import db
 from portal.security.masking import BULLETS
-from portal.webhooks import queries
+from portal.webhooks import event_queries, failing, queries
 from portal.webhooks.event_types import Listed
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
 
@@ -24,6 +24,7 @@ DELIVERY: Final = (
     "id", "webhook_id", "event_type", "status", "attempt_number", "delivered_at", "response_status", "duration_ms",
     "error_class", "created_at",
 )  # fmt: skip
+EVENT: Final = ("event_type", "source", "occurred_at", "accepted_at")
 ATTEMPT: Final = (
     "attempt_number", "request_headers", "response_status", "response_headers", "duration_ms", "error", "error_class",
     "timing", "at",
@@ -35,6 +36,7 @@ def webhook(row: Webhook, secret: str = "") -> Json:
     overlaps = row.previous_sealed is not None and row.previous_until and row.previous_until > clock.now()
     return {
         **{name: getattr(row, name) for name in WEBHOOK},
+        "disables_at": failing.disables_at(row),
         "disabled_reason": row.disabled_reason or None,
         "secret": secret or row.secret_masked,
         "previous_secret_until": row.previous_until if overlaps else None,
@@ -66,6 +68,34 @@ def dead_letters(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Json]:
     found = db.session.scalars(select(Delivery).where(Delivery.id.in_(ids))).all() if ids else []
     by_id = {each["id"]: each for each in deliveries(found)}
     return [{**by_id[each.id], "error": each.error, "gave_up_at": each.gave_up_at} for each in rows if each.id in by_id]
+
+
+def event(found: event_queries.Listed) -> Json:
+    """Return an event as lists have it, with how many deliveries stand how."""
+    return {
+        "id": found.event_id,
+        **{name: getattr(found, name) for name in EVENT},
+        "deliveries": {str(each): found.deliveries.get(each, 0) for each in DeliveryStatus},
+    }
+
+
+def with_webhooks(row: Event) -> Json:
+    """Return one event with what it carries, and what became of it at each webhook."""
+    fates = [_fate(each) for each in event_queries.fates(row)]
+    return {**event(event_queries.in_short(row)), "payload": _payload(row.body), "webhooks": fates}
+
+
+def _fate(found: event_queries.Fate) -> Json:
+    row = found.delivery
+    return {
+        "webhook_id": found.webhook_id,
+        "name": found.name or None,
+        "deleted": found.deleted,
+        "delivery_id": row.id if row else None,
+        "status": row.status if row else None,
+        "response_status": row.response_status if row else None,
+        "reason": found.why,
+    }
 
 
 def event_type(found: Listed) -> Json:

@@ -47,6 +47,7 @@ ACTIONS: Final = {
     "member.profile_changed": "Profile changed",
     "integration.interval_changed": "Interval of health checks changed",
     "health.check_all": "Health check of all integrations started",
+    "webhook.warned": "Webhook keeps failing",
     "dead_letter.retry_started": "Retry of dead letters started",
     "dead_letter.retry_finished": "Retry of dead letters finished",
     "dead_letter.discard_started": "Discarding of dead letters started",

@@ -13,6 +13,7 @@ from portal.database import db, new_id, unit_of_work
 from portal.health.models import HealthLog, LogStatus
 from portal.health.transitions import Result, State, after_check
 from portal.integrations import calls, credentials
+from portal.integrations.announcing import announce
 from portal.integrations.models import CheckKind, Integration
 from portal.providers.base import Failure, Outcome, Report
 from portal.security.errors import SecurityError
@@ -149,6 +150,7 @@ def _record(integration: Integration, claim: Claim, report: Report) -> None:
     integration.last_health_check_ms = report.response_time_ms
     integration.last_sync_ok = step.log_status is not LogStatus.FAILURE
     _keep_error(integration, report)
+    announce(integration)
     db.session.add(_log(integration, claim, report, step.log_status, before))
     db.session.flush()
 

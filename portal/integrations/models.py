@@ -74,6 +74,10 @@ class Integration(Base):
     error_count: Mapped[int] = mapped_column(default=0)
     """Failed checks in a row."""
     failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    outage_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Since when it fails, from the event that told others so until the one that tells them that it works again."""
+    reauth_told_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When others were told that it needs new credentials; none between two outages."""
 
     last_health_check: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_health_check_status: Mapped[str | None] = mapped_column(String(20))

@@ -11,6 +11,7 @@ from portal import clock
 from portal.audit import trail
 from portal.database import db, new_id, wake_after_commit
 from portal.integrations import credentials
+from portal.integrations.announcing import announce
 from portal.integrations.drafts import Draft, Invalid
 from portal.integrations.models import NAME_INDEX, NAME_KEY_LENGTH, CheckKind, Condition, Integration, Status
 
@@ -83,6 +84,7 @@ def set_enabled(*, integration: Integration, enabled: bool) -> None:
     if enabled:
         _due_now(integration, now)
         integration.status = _status_before(integration)
+        announce(integration)
     else:
         integration.status = Status.INACTIVE
         integration.next_check_at = integration.check_token = integration.next_check_run_id = None
@@ -139,6 +141,7 @@ def _verdict(integration: Integration, *, verified: bool, now: datetime) -> None
     integration.condition = None if verified else Condition.UNVERIFIED
     usable = verified and integration.enabled
     integration.status = Status.ACTIVE if usable else Status.INACTIVE
+    announce(integration)
     if integration.enabled:
         _due_now(integration, now)
 

@@ -36,6 +36,7 @@ WEBHOOKS = (
             "webhooks.history", "webhooks.send_test", "webhooks.verify",
         ),
     ),
+    Item("Events", "events.index", ("events.",)),
     Item("Deliveries", "webhooks.deliveries_index", ("webhooks.deliver",)),
     Item("Dead letters", "dead_letters.index", ("dead_letters.",)),
     Item("Retry policy", "retry_policy.index", ("retry_policy.",)),

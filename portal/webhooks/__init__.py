@@ -6,6 +6,7 @@ from portal.webhooks import (
     dead_letter_routes,
     debugger_routes,
     delivery_routes,
+    event_routes,
     event_type_routes,
     form_routes,
     models,
@@ -24,3 +25,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(policy_routes.blueprint)
     app.register_blueprint(dead_letter_routes.blueprint)
     app.register_blueprint(event_type_routes.blueprint)
+    app.register_blueprint(event_routes.blueprint)

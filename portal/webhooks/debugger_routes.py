@@ -11,13 +11,12 @@ from portal import clock
 from portal.database import reading
 from portal.web.access import Who, allow
 from portal.web.render import fragment, go_to, page, trigger, wants_fragment
-from portal.webhooks import dead_letter_queries, presenting, queries, samples, service, testing, verifying
+from portal.webhooks import dead_letter_queries, failing, presenting, queries, samples, service, testing, verifying
 from portal.webhooks.dead_letter_queries import DeadLetterFilters
 from portal.webhooks.errors import InvalidError, NotFoundError, WebhooksError
 from portal.webhooks.events import ALL
 from portal.webhooks.models import Delivery, Webhook
 from portal.webhooks.routes import CALM, DELIVERED, LIVELY, blueprint, get
-from portal.webhooks.verdict import GIVES_UP_AFTER
 from portal.webhooks.verifying import Given
 
 IN_HISTORY = 10
@@ -172,7 +171,7 @@ def _facts(webhook: Webhook) -> dict[str, Any]:
         "waiting": queries.waiting(webhook),
         "dead": _dead(webhook),
         "policy": service.policy_of(webhook),
-        "disables_at": webhook.failing_since + GIVES_UP_AFTER if webhook.failing_since else None,
+        "disables_at": failing.disables_at(webhook),
         "now": clock.now(),
     }
 

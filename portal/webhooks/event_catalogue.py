@@ -39,7 +39,8 @@ def _interview(name: str, description: str, **more: Any) -> KnownType:
 
 
 def _integration(name: str, description: str, **more: Any) -> KnownType:
-    sample = {"integration": {"name": "Email relay", "provider": "smtp", "type": "email"}, **more}
+    relay = {"id": "01957c2e-6b02-7d1a-8c35-1f4e5a9b0c77", "name": "Email relay", "provider": "smtp", "type": "email"}
+    sample = {"integration": relay, "sandbox": False, **more}
     return KnownType(f"integration.{name}", PORTAL, description, sample)
 
 
@@ -53,6 +54,15 @@ def _employee(name: str, description: str) -> KnownType:
     return KnownType(f"employee.{name}", "EMPLOYEES", description, sample)
 
 
+_SINCE: Final = "2026-03-01T22:51:00.000Z"
+_REFUSED: Final = {
+    "class": "auth_rejected",
+    "title": "login refused",
+    "message": "The server refused the user name or the password.",
+    "hint": "Replace the password.",
+    "code": "535 5.7.8",
+}
+
 KNOWN: Final = (
     _job("created", "A job was created"),
     _job("updated", "A job was changed"),
@@ -65,13 +75,20 @@ KNOWN: Final = (
     _submission("placed", "A candidate was placed", start_date="2026-03-16"),
     _interview("scheduled", "An interview was scheduled"),
     _interview("completed", "An interview took place", outcome="passed"),
-    _integration("error", "An integration stopped working", error={"class": "auth_rejected", "title": "login refused"}),
-    _integration("recovered", "An integration works again", down_for_seconds=540),
+    _integration("error", "An integration stopped working", error=_REFUSED, since=_SINCE),
+    _integration("recovered", "An integration works again", since=_SINCE, down_for_seconds=540),
     _integration("failover", "Sending moved to another integration", to={"name": "Backup relay", "provider": "smtp"}),
-    _integration("reauth_required", "An integration needs new credentials"),
+    _integration("reauth_required", "An integration needs new credentials", error=_REFUSED, since=_SINCE),
     KnownType(
-        "webhook.disabled", "WEBHOOKS", "A webhook was disabled because it kept failing",
-        {"webhook": {"name": "Payroll", "url": "https://payroll.example.org/hooks"}, "reason": "failing"},
+        "webhook.disabled", "WEBHOOKS", "The portal disabled a webhook: it kept failing, or asked for no more",
+        {
+            "webhook": {
+                "id": "01957c2e-5d41-7a20-b9e6-3c8d7f102a94", "name": "Payroll",
+                "url": "https://payroll.example.org/hooks",
+            },
+            "reason": "It failed for 5 days.",
+            "since": _SINCE,
+        },
     ),
     _message("sent", "A message was handed to its provider"),
     _message("delivered", "A message arrived"),

@@ -5,11 +5,12 @@ import uuid
 from flask import request, url_for
 from flask.wrappers import Response
 
+from portal import clock
 from portal.accounts import recent
 from portal.database import reading, unit_of_work
 from portal.web.access import Who, allow, identity, is_recent
 from portal.web.render import add_toast, go_to, page, trigger, wants_fragment
-from portal.webhooks import forms, presenting, queries, service, testing
+from portal.webhooks import failing, forms, presenting, queries, service, testing
 from portal.webhooks.errors import InvalidError, WebhooksError
 from portal.webhooks.events import ALL
 from portal.webhooks.forms import WebhookForm
@@ -86,6 +87,8 @@ def _drawer(form: WebhookForm, *, status: int = 200) -> Response:
         example=presenting.example("/hooks", event_type, event),
         ask_access=bool(form.header_names) and not is_recent(identity()),
         alone=_stands_alone(),
+        at=failing.disables_at(form.webhook) if form.webhook else None,
+        now=clock.now(),
     )
 
 

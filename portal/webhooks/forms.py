@@ -29,6 +29,8 @@ class WebhookForm:
     headers_verb: str = "keep"
     errors: Mapping[str, str] = field(default_factory=dict)
     webhook_id: str = ""
+    webhook: Webhook | None = None
+    """As it is stored."""
 
     def value(self, name: str) -> Any:
         """Return what a field shows."""
@@ -58,7 +60,9 @@ def stored(webhook: Webhook) -> WebhookForm:
         **_policy_values(service.policy_of(webhook)),
     }
     names = tuple(webhook.header_names or ())
-    return WebhookForm(values=values, events=webhook.events, header_names=names, webhook_id=str(webhook.id))
+    return WebhookForm(
+        values=values, events=webhook.events, header_names=names, webhook_id=str(webhook.id), webhook=webhook
+    )
 
 
 def sent(form: WebhookForm, posted: MultiDict[str, str], errors: Mapping[str, str]) -> WebhookForm:
@@ -71,6 +75,7 @@ def sent(form: WebhookForm, posted: MultiDict[str, str], errors: Mapping[str, st
         headers_verb=posted.get("custom_headers__action", "keep"),
         errors=errors,
         webhook_id=form.webhook_id,
+        webhook=form.webhook,
     )
 
 

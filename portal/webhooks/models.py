@@ -75,6 +75,7 @@ class Event(Base):
 
 
 Index("ix_events_of_organization", Event.organization_id, Event.id.desc())
+Index("ix_events_by_type", Event.organization_id, Event.event_type, Event.id.desc())
 
 
 class Webhook(Base):
@@ -106,6 +107,10 @@ class Webhook(Base):
     paused_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """The receiver asked for quiet until then."""
     failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_failure_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """To the minute; a webhook that is failing is not disabled while nothing is tried."""
+    warned_percent: Mapped[int | None]
+    """The last warning about the time it is failing, in percent of the time after which it is disabled."""
     last_success_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     created_by: Mapped[uuid.UUID | None]
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -119,6 +124,12 @@ Index(
     Webhook.id,
     sqlite_where=Webhook.deleted_at.is_(None),
     postgresql_where=Webhook.deleted_at.is_(None),
+)
+Index(
+    "ix_webhooks_failing",
+    Webhook.failing_since,
+    sqlite_where=Webhook.failing_since.is_not(None),
+    postgresql_where=Webhook.failing_since.is_not(None),
 )
 
 

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from portal import clock
 from portal.security.redaction import strip_controls
+from portal.webhooks.event_queries import Listed, Why
 from portal.webhooks.events import ALL
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook, WebhookStatus
 from portal.webhooks.retention import BODIES
@@ -20,6 +21,15 @@ from portal.webhooks.retry import RetryPolicy
 from portal.webhooks.sending import TIMEOUT
 
 KEPT_DAYS = BODIES.days
+SOURCES = {"api": "API", "portal": "Portal", "test": "Test", "command": "Command line"}
+"""Source of an event → how it is called."""
+STANDINGS = {
+    DeliveryStatus.SUCCESS: ("delivered", "delivered", "ok", "ok"),
+    DeliveryStatus.PENDING: ("waiting", "waiting", "off", "clock"),
+    DeliveryStatus.FAILED: ("failed", "failed", "err", "error"),
+    DeliveryStatus.DEAD: ("dead letter", "dead letters", "err", "error"),
+}
+"""Status of deliveries → word for one and for several, tone, icon."""
 SHOWN_BODY = 64 * 1024
 """Characters of a body that a page shows."""
 ERRORS = {
@@ -113,6 +123,31 @@ def is_over(delivery: Delivery) -> bool:
 def is_due(delivery: Delivery) -> bool:
     """Return whether the next attempt may be made at any moment."""
     return delivery.due_at is not None and delivery.due_at <= clock.now()
+
+
+def source_of(event: Event | Listed) -> str:
+    """Return where an event came from, in words."""
+    return SOURCES.get(event.source, event.source)
+
+
+def standings(deliveries: Mapping[DeliveryStatus, int]) -> list[Outcome]:
+    """Return how many deliveries of an event stand how, such as "2 delivered"."""
+    found = []
+    for status, (one, several, tone, icon) in STANDINGS.items():
+        if number := deliveries.get(status, 0):
+            found.append(Outcome(f"{number:,} {one if number == 1 else several}", tone, icon))
+    return found
+
+
+def why_not(why: Why, event_type: str) -> str:
+    """Return why a webhook did not get an event."""
+    return {
+        Why.NOT_SUBSCRIBED: f"Not subscribed to {event_type}",
+        Why.FILTERED: "Its filter did not match",
+        Why.DISABLED: "Was disabled",
+        Why.ADDED_LATER: "Was added later",
+        Why.TEST_OF_ANOTHER: "Was a test of another webhook",
+    }[why]
 
 
 def status_word(webhook: Webhook) -> str:

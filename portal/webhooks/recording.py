@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, update
+from sqlalchemy import func, literal, or_, update
 
 from portal.database import db
-from portal.webhooks import events, queue, service
-from portal.webhooks.models import DeliveryStatus, Webhook, WebhookStatus
+from portal.webhooks import failing, queue
+from portal.webhooks.models import DeliveryStatus, Webhook
 from portal.webhooks.queue import Claimed, Done
 from portal.webhooks.sending import Endpoint, kept_headers
 from portal.webhooks.verdict import GIVES_UP_AFTER, INTERNAL, Verdict, judge
@@ -65,8 +65,8 @@ def record(outcomes: Sequence[Outcome], now: datetime) -> None:
         if each.done.error_class == INTERNAL:
             continue  # says nothing about the receiver
         by_webhook.setdefault(each.endpoint.webhook_id, []).append(each)
-    for webhook_id, mine in by_webhook.items():
-        _note(webhook_id, mine, now)
+    for webhook_id in sorted(by_webhook):  # always in the same order, so that two processes cannot wait for each other
+        _note(webhook_id, by_webhook[webhook_id], now)
 
 
 def _note(webhook_id: uuid.UUID, outcomes: Sequence[Outcome], now: datetime) -> None:
@@ -75,16 +75,15 @@ def _note(webhook_id: uuid.UUID, outcomes: Sequence[Outcome], now: datetime) -> 
     pauses = [each.verdict.pause_until for each in outcomes if each.verdict.pause_until]
     if pauses:
         _set(webhook_id, paused_until=max(pauses))
-    reason = next((each.verdict.disables for each in outcomes if each.verdict.disables), "")
-    if last.verdict.status is DeliveryStatus.SUCCESS:
+    if any(each.verdict.status is DeliveryStatus.SUCCESS for each in outcomes):
         _succeeded(webhook_id, now)
-    else:
-        since = last.endpoint.failing_since or now
-        _failed(webhook_id, since)
-        if not reason and now - since >= GIVES_UP_AFTER:
-            reason = f"It failed for {GIVES_UP_AFTER.days} days."
+    if last.verdict.status is not DeliveryStatus.SUCCESS:
+        _failed(webhook_id, now)
+    reason = next((each.verdict.disables for each in outcomes if each.verdict.disables), "")
     if reason:
-        _disable(last.endpoint, reason)
+        failing.disable(webhook_id, reason)
+    elif last.endpoint.failing_since and now - last.endpoint.failing_since >= GIVES_UP_AFTER:
+        failing.disable_where_due(webhook_id, now)
 
 
 def _set(webhook_id: uuid.UUID, **values: object) -> None:
@@ -101,24 +100,21 @@ def _succeeded(webhook_id: uuid.UUID, now: datetime) -> None:
         Webhook.last_success_at < now - NOTED_EVERY,
     )
     db.session.execute(
-        update(Webhook).where(Webhook.id == webhook_id, stale).values(last_success_at=now, failing_since=None),
+        update(Webhook)
+        .where(Webhook.id == webhook_id, stale)
+        .values(last_success_at=now, failing_since=None, warned_percent=None),
         execution_options={"synchronize_session": False},
     )
 
 
-def _failed(webhook_id: uuid.UUID, since: datetime) -> None:
+def _failed(webhook_id: uuid.UUID, now: datetime) -> None:
+    stale = or_(
+        Webhook.failing_since.is_(None),
+        Webhook.last_failure_at.is_(None),
+        Webhook.last_failure_at < now - NOTED_EVERY,
+    )
+    since = func.coalesce(Webhook.failing_since, literal(now, Webhook.failing_since.type))
     db.session.execute(
-        update(Webhook).where(Webhook.id == webhook_id, Webhook.failing_since.is_(None)).values(failing_since=since),
+        update(Webhook).where(Webhook.id == webhook_id, stale).values(failing_since=since, last_failure_at=now),
         execution_options={"synchronize_session": False},
     )
-
-
-def _disable(endpoint: Endpoint, reason: str) -> None:
-    """Disable a webhook, and tell so: in the audit trail, and as an event to the others."""
-    webhook = db.session.get(Webhook, endpoint.webhook_id, with_for_update=True, populate_existing=True)
-    if webhook is None or webhook.status is not WebhookStatus.ACTIVE:
-        return
-    service.set_active(webhook=webhook, active=False, reason=reason)
-    data = {"webhook": {"id": str(webhook.id), "name": webhook.name, "url": webhook.url}, "reason": reason}
-    event = events.NewEvent(event_type="webhook.disabled", data=data, source="portal")
-    events.accept(organization_id=webhook.organization_id, events=[event])

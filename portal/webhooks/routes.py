@@ -5,12 +5,13 @@ import uuid
 from flask import Blueprint, request, url_for
 from flask.wrappers import Response
 
+from portal import clock
 from portal.database import unit_of_work
 from portal.security.redaction import strip_controls
 from portal.web import errors
 from portal.web.access import Who, allow, identity
 from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment
-from portal.webhooks import presenting, queries, service
+from portal.webhooks import failing, presenting, queries, service
 from portal.webhooks.errors import NotFoundError
 from portal.webhooks.models import Webhook
 
@@ -46,6 +47,8 @@ def index() -> Response:
         q=text,
         last=queries.last_deliveries(shown),
         recently={each.id: queries.recent(each) for each in shown},
+        disables_at={each.id: failing.disables_at(each) for each in shown},
+        now=clock.now(),
         show=presenting,
         summary=_summary(number, len(shown), len(matching)),
         previous=_index_url(text, number - 1) if number > 1 else None,

@@ -90,13 +90,17 @@ def update(*, webhook: Webhook, draft: Draft) -> Webhook:
 
 
 def set_active(*, webhook: Webhook, active: bool, reason: str = "") -> None:
-    """Switch a webhook on or off, effective at once; what waits is sent when it is on again."""
+    """Switch a webhook on or off, effective at once; what waits is sent when it is on again.
+
+    Where an admin does it, nobody else is told: the event webhook.disabled is for what the portal does by itself, and
+    the audit trail has both.
+    """
     status = WebhookStatus.ACTIVE if active else WebhookStatus.DISABLED
     if webhook.status is status:
         return
     webhook.status, webhook.disabled_reason, webhook.updated_at = status, reason, clock.now()
     if active:
-        webhook.failing_since = webhook.paused_until = None
+        _forgive(webhook)
     _audit("webhook.enabled" if active else "webhook.disabled", webhook, after={"reason": reason} if reason else None)
     db.session.flush()
 
@@ -217,12 +221,17 @@ def _apply(webhook: Webhook, draft: Draft, now: datetime) -> None:
     wanted = WebhookStatus.ACTIVE if draft.active else WebhookStatus.DISABLED
     if webhook.status is not wanted:
         webhook.status, webhook.disabled_reason = wanted, ""
-        webhook.failing_since = webhook.paused_until = None
+        _forgive(webhook)
     if draft.custom_headers is not None:
         text = json.dumps(dict(draft.custom_headers), ensure_ascii=False)
         sealed = keyring.seal(text, _context(webhook, "headers"))
         webhook.headers_sealed = sealed if draft.custom_headers else None
     webhook.header_names = webhook.header_names or [] if draft.custom_headers is None else sorted(draft.custom_headers)
+
+
+def _forgive(webhook: Webhook) -> None:
+    """Start anew: what failed before counts no more."""
+    webhook.failing_since = webhook.last_failure_at = webhook.warned_percent = webhook.paused_until = None
 
 
 def _check(organization_id: uuid.UUID, draft: Draft) -> None:

@@ -13,7 +13,7 @@ from portal.webhooks import event_types
 from portal.webhooks.errors import ConflictError
 from tests.support.integrations import load, make_integration
 from tests.support.people import Person
-from tests.support.webhooks import dead, make_delivery, make_webhook, stored_webhook
+from tests.support.webhooks import dead, make_delivery, make_webhook, stored_events, stored_webhook
 
 NOBODY_LISTENS = "http://127.0.0.1:1/hooks"
 OWN_TYPE = "invoice.paid"
@@ -35,8 +35,9 @@ class Things:
     def ids(self, names: list[str]) -> dict[str, Any]:
         """Return what stands in an address."""
         found: dict[str, Any] = {"integration_id": self.relay, "webhook_id": self.webhook, "name": OWN_TYPE}
-        if "delivery_id" in names:
+        if {"delivery_id", "event_id"} & {*names}:
             found["delivery_id"] = make_delivery(self.app, self.owner, self.webhook, **dead())
+            found["event_id"] = stored_events(self.app)[-1].event_id
         return found
 
     def renew(self) -> None:

@@ -161,7 +161,16 @@ def test_a_failing_and_a_disabled_webhook_say_so(app: Flask, team: Team, admin: 
     made = make_webhook(app, team.admin)
     with app.app_context(), unit_of_work() as session:
         session.get_one(Webhook, made).failing_since = datetime(2026, 3, 1, 8, tzinfo=UTC)
-    assert "It is disabled Fri 6 Mar 2026, 08:00:00 UTC unless one is." in words(admin.get(f"{LIST}/{made}"))
+    for page in (LIST, f"{LIST}/{made}", f"{LIST}/{made}/edit"):
+        with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False):
+            admin.sign_in(team.admin)
+            said = "Failing since 1 Mar 2026, 08:00:00 ; it will be disabled at 6 Mar 2026, 08:00:00 unless a delivery"
+            assert said in words(admin.get(page)), page
+        with time_machine.travel(datetime(2026, 3, 7, 9, tzinfo=UTC), tick=False):
+            admin.sign_in(team.admin)
+            said = "Failing since 1 Mar 2026, 08:00:00 ; the next failed delivery disables it."
+            assert said in words(admin.get(page)), page
+    admin.sign_in(team.admin)
     with app.app_context(), unit_of_work():
         webhook = service.get(organization_id=team.organization_id, webhook_id=made)
         service.set_active(webhook=webhook, active=False, reason="It failed for 5 days.")
