@@ -4,6 +4,7 @@ import logging
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import wraps
+from ipaddress import ip_network
 from typing import Any
 
 import click
@@ -25,6 +26,8 @@ from portal.security.errors import SecurityError
 from portal.settings import Settings, SettingsError, load
 from portal.webhooks.commands import emit_command
 
+LOOPBACK = ip_network("127.0.0.1/32")
+"""Where the sandbox receives webhooks, over plain http."""
 STANDALONE = ("generate",)
 """Commands that need no database."""
 EXPECTED = (SettingsError, KeyringError, SecurityError, SandboxError)
@@ -118,8 +121,9 @@ def migrate() -> None:
 @click.option("--serve", "serve_it", is_flag=True, help="Serve it afterwards, with the sandbox beside it.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 def demo(reset: bool, serve_it: bool, port: int) -> None:
-    """Fill the database with the demo organization, its integrations wired to the sandbox."""
+    """Fill the database with the demo organization, its integrations and webhooks wired to the sandbox."""
     settings = with_base_url(_settings(), "127.0.0.1", port)
+    settings = replace(settings, allowed_networks=(*settings.allowed_networks, LOOPBACK))
     with ExitStack() as stack:
         if serve_it and not settings.sandbox_url:
             # On any free port: another demo, or a sandbox that somebody else started, may be running.
@@ -128,7 +132,7 @@ def demo(reset: bool, serve_it: bool, port: int) -> None:
         app = create_app(replace(settings, sandbox_url=settings.sandbox_url or f"http://127.0.0.1:{SANDBOX_PORT}"))
         _say_logins(_fill_demo(app, reset=reset))
         if serve_it:
-            click.echo(f"What the sandbox received: {settings.sandbox_url}")
+            click.echo(f"What the sandbox received: {settings.sandbox_url} and {settings.sandbox_url}/webhooks")
             serving.serve(app, host="127.0.0.1", port=port, threads=12)
 
 
@@ -136,7 +140,10 @@ def _fill_demo(app: Flask, *, reset: bool) -> list[demo_data.Login]:
     with serving.lock_embedded(app) or nullcontext():
         serving.prepare(app)
         with app.app_context():
-            return demo_data.fill(reset=reset)
+            logins = demo_data.fill(reset=reset)
+            if not demo_data.connect_receiver():
+                click.echo("The sandbox does not run yet. Start it with `portal sandbox`, then run this again.")
+            return logins
 
 
 def _say_logins(logins: list[demo_data.Login]) -> None:

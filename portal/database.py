@@ -18,6 +18,8 @@ from sqlalchemy import DateTime, Dialect, Engine, MetaData, Select, TypeDecorato
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import DeclarativeBase, Session, scoped_session
 
+from portal import clock
+
 SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -74,7 +76,9 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 def new_id() -> uuid.UUID:
     """Return a UUID version 7 (RFC 9562): unique and ordered by time, so that rows made later sort later."""
-    return uuid.UUID(bytes=uuid_utils.uuid7().bytes)
+    moment = clock.made_up()
+    made = uuid_utils.uuid7(nanoseconds=int(moment.timestamp() * 1e9)) if moment else uuid_utils.uuid7()
+    return uuid.UUID(bytes=made.bytes)
 
 
 # A unit of work takes SQLite's write lock at its start: two that read first and write later would

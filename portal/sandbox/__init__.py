@@ -1,21 +1,28 @@
 """The sandbox: providers that behave like the real ones, inside one process and without any account."""
 
 import signal
+import socket
 from types import TracebackType
 from typing import Self
+
+from werkzeug.wrappers import Response
 
 from portal.sandbox.apis import APIS
 from portal.sandbox.certificates import Authority
 from portal.sandbox.control import control_app
 from portal.sandbox.playing import ApiService
-from portal.sandbox.services import HOST, MailService, WebService
+from portal.sandbox.services import HOST, MailService
 from portal.sandbox.state import MAIL_PASSWORD as PASSWORD
-from portal.sandbox.state import Fault, State
+from portal.sandbox.state import WEBHOOKS, Fault, State, modes_of
+from portal.sandbox.webhooks.playing import PREFIX, Receiver
+from portal.sandbox.webserver import Environ, WebServer
 
 __all__ = ["PASSWORD", "Sandbox", "SandboxError", "serve"]
 
 WEB_PORT = 8025
 SMTP_PORT = 8026
+MOST_CONNECTIONS = 256
+"""To the receiver and the control at the same time: twice what the portal's dispatcher opens by itself."""
 
 
 class SandboxError(Exception):
@@ -26,14 +33,17 @@ class Sandbox:
     """The sandbox's servers, on this machine's loopback address alone. start() and stop() once each."""
 
     def __init__(self, *, mail_password: str = PASSWORD) -> None:
-        self.state = State(("smtp", *(api.slug for api in APIS)), mail_password=mail_password)
+        self.state = State(("smtp", *(api.slug for api in APIS), WEBHOOKS), mail_password=mail_password)
         self._authority = Authority()
         self._mail = MailService(self.state, self._authority)
         self._apis = ApiService(self.state, self._authority, APIS)
-        self._web = WebService(control_app(self.state, self._info))
+        self.receiver = Receiver(self.state)
+        self._control = control_app(self.state, self.receiver, self._info)
+        self._web = WebServer(self._play, most=MOST_CONNECTIONS)
         self.port = self.smtp_port = self.smtp_tls_port = self.https_port = 0
         self.state.on_change(self._mail.release)
         self.state.on_change(self._apis.release)
+        self.state.on_change(self.receiver.release)
 
     def start(self, port: int = WEB_PORT, smtp_port: int = SMTP_PORT) -> Self:
         """Listen; port 0 means any free one.
@@ -93,16 +103,25 @@ class Sandbox:
         Raises:
             BadFault: there is no such fault.
         """
-        self.state.set_fault(provider, Fault.read({"mode": mode, "delay_ms": delay_ms, "times": times}))
+        asked = Fault.read({"mode": mode, "delay_ms": delay_ms, "times": times}, modes_of(provider))
+        self.state.set_fault(provider, asked)
 
     def reset(self) -> None:
         """Forget everything and switch every fault off."""
+        self.receiver.inbox.reset()
         self.state.reset()
+
+    def _play(self, environ: Environ, body: bytes, connection: socket.socket) -> Response | None:
+        """Answer a request to the sandbox's own address: a webhook, or the control."""
+        if str(environ["PATH_INFO"]).startswith(PREFIX):
+            return self.receiver.play(environ, body, connection)
+        return Response.from_app(self._control, environ, buffered=True)
 
     def _info(self) -> dict[str, object]:
         return {
             "smtp": {"host": HOST, "port": self.smtp_port, "tls_port": self.smtp_tls_port},
             "https": {"host": HOST, "port": self.https_port, "plays": {api.slug: list(api.hosts) for api in APIS}},
+            "webhooks": f"{self.url}{PREFIX}",
             "accounts": _accounts(),
             "ca_pem": self.ca_pem,
         }
@@ -120,6 +139,7 @@ def serve(port: int = WEB_PORT, smtp_port: int = SMTP_PORT) -> None:
     try:
         with Sandbox().start(port, smtp_port) as sandbox:
             print(f"Sandbox on {sandbox.url}, mail server on {HOST}:{sandbox.smtp_port}")  # noqa: T201
+            print(f"Webhooks to {sandbox.url}{PREFIX}<any name>, shown at {sandbox.url}/webhooks")  # noqa: T201
             print(f"Web APIs on {HOST}:{sandbox.https_port}. Accepted:")  # noqa: T201
             for provider, account in _accounts().items():
                 for name, value in account.items():

@@ -6,14 +6,17 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from portal.sandbox.page import POLICY, outbox_page
-from portal.sandbox.state import BadFault, Fault, State
+from portal.sandbox.state import WEBHOOKS, BadFault, Fault, State, modes_of
+from portal.sandbox.webhooks.control import add_webhooks
+from portal.sandbox.webhooks.playing import Receiver
 
 
-def control_app(state: State, info: Callable[[], dict[str, object]]) -> Flask:
+def control_app(state: State, receiver: Receiver, info: Callable[[], dict[str, object]]) -> Flask:
     """Build the application.
 
     Args:
         state: what the sandbox remembers.
+        receiver: the endpoints for webhooks.
         info: tells where the sandbox's other servers listen and which certificate authority they use, and what
             they accept as accounts.
     """
@@ -33,7 +36,7 @@ def control_app(state: State, info: Callable[[], dict[str, object]]) -> Flask:
         if provider not in state.providers:
             return _problem(404, f"The sandbox plays {', '.join(state.providers)}, not “{provider[:60]}”.")
         try:
-            fault = Fault.read(request.get_json(silent=True))
+            fault = Fault.read(request.get_json(silent=True), modes_of(provider))
         except BadFault as bad:
             return _problem(422, str(bad))
         state.set_fault(provider, fault)
@@ -41,7 +44,9 @@ def control_app(state: State, info: Callable[[], dict[str, object]]) -> Flask:
 
     @app.get("/_sandbox/requests")
     def show_requests() -> Response:
-        return jsonify({"items": state.requests(request.args.get("provider"))})
+        provider = request.args.get("provider")
+        found = [*state.requests(provider), *(receiver.inbox.requests() if provider in (None, WEBHOOKS) else ())]
+        return jsonify({"items": sorted(found, key=lambda entry: entry["id"], reverse=True)})
 
     @app.get("/_sandbox/outbox")
     def show_outbox() -> Response:
@@ -49,9 +54,11 @@ def control_app(state: State, info: Callable[[], dict[str, object]]) -> Flask:
 
     @app.delete("/_sandbox/state")
     def reset() -> tuple[str, int]:
+        receiver.inbox.reset()
         state.reset()
         return "", 204
 
+    add_webhooks(app, state, receiver)
     app.register_error_handler(HTTPException, _http_problem)
     app.after_request(_guard)
     return app
@@ -72,7 +79,7 @@ def _http_problem(error: HTTPException) -> tuple[Response, int]:
 
 
 def _guard(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     return response

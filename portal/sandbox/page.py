@@ -8,20 +8,28 @@ from flask import render_template_string
 
 from portal.sandbox.state import State
 
-_STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark;"
-    "overflow-wrap:anywhere}"
-    "pre{white-space:pre-wrap}dt{font-weight:600}article{border-top:1px solid;padding:1rem 0}"
+STYLE: Final = (
+    "html{color-scheme:light dark}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}"
+    "pre{white-space:pre-wrap}dt{font-weight:600}article,section{border-top:1px solid;padding:1rem 0}"
+    "nav,.row,summary{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:baseline}.row{gap:.5rem}"
+    "[aria-current]{font-weight:600;text-decoration:none}summary{cursor:pointer;padding:.25rem 0}"
+    "summary::before{content:'+';width:1ch}details[open]>summary::before{content:'-'}"
+    "button,input{font:inherit;padding:.25rem .5rem}input{max-width:100%;box-sizing:border-box}"
+    "[aria-pressed=true]{font-weight:700;outline:2px solid}.bad{color:light-dark(#a4161a,#ff8b8b)}"
+    ".got{border-top:1px solid color-mix(in srgb,currentcolor 20%,transparent)}.got dl,.got pre{margin:.5rem 2ch}"
 )
+STYLE_HASH: Final = f"'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'"
 POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}';"
+    f"default-src 'none'; img-src data:; style-src {STYLE_HASH};"
     " frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 """The content security policy of the page and of everything beside it."""
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Sandbox outbox</title><link rel="icon" href="data:,"><style>{{ style|safe }}</style></head>
-<body><h1>Sandbox outbox</h1>
+<body><nav><a href="/" aria-current="page">Outbox</a> <a href="/webhooks">Webhooks</a></nav>
+<h1>Sandbox outbox</h1>
 <p>What the portal sent through providers played by the sandbox. Nothing here has left this machine.</p>
 {% for fault in faults %}<p><strong>Fault on for {{ fault[0] }}: {{ fault[1].mode }}</strong></p>{% endfor %}
 {% for sent in messages %}
@@ -57,4 +65,4 @@ def outbox_page(state: State, accounts: object) -> str:
     """
     faults = [(name, fault) for name, fault in state.faults().items() if fault.mode != "none"]
     messages = state.outbox()[:100]
-    return render_template_string(_PAGE, messages=messages, accounts=accounts, faults=faults, style=_STYLE)
+    return render_template_string(_PAGE, messages=messages, accounts=accounts, faults=faults, style=STYLE)

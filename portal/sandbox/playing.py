@@ -11,9 +11,10 @@ from werkzeug.wrappers import Request, Response
 
 from portal.sandbox.apis.base import Api, json_response, spoiled
 from portal.sandbox.certificates import Authority
-from portal.sandbox.httpsserver import Environ, HttpsServer, Pauses
 from portal.sandbox.state import Fault, FaultMode, State
+from portal.sandbox.webserver import Environ, Pauses, WebServer
 
+MOST_CONNECTIONS: Final = 32
 _SLOW: Final = 3.0
 _LONGEST_BODY: Final = 32768
 _HIDDEN: Final = "(not kept)"
@@ -30,7 +31,7 @@ class ApiService:
     def __init__(self, state: State, authority: Authority, apis: Iterable[Api]) -> None:
         self._state = state
         self._pauses = Pauses()
-        self._server = HttpsServer(authority.server_context(), self._play)
+        self._server = WebServer(self._play, most=MOST_CONNECTIONS, tls=authority.server_context())
         self._played: dict[str, tuple[Api, Flask]] = {}
         for api in apis:
             app = api.make(state)
@@ -91,8 +92,8 @@ def _described(environ: Environ, body: bytes) -> dict[str, object]:
         "method": request.method,
         "host": request.host,
         "path": request.path[:1000],
-        "query": _clean(request.args.to_dict(flat=False)),
-        "headers": _clean(dict(list(request.headers.items())[:100])),
+        "query": clean(request.args.to_dict(flat=False)),
+        "headers": clean(dict(list(request.headers.items())[:100])),
         "body": _readable(request, body),
     }
 
@@ -101,15 +102,15 @@ def _readable(request: Request, body: bytes) -> object:
     if len(body) > _LONGEST_BODY:
         return f"({len(body)} bytes)"
     if request.mimetype == "application/x-www-form-urlencoded":
-        return _clean(request.form.to_dict(flat=False))
+        return clean(request.form.to_dict(flat=False))
     try:
-        return _clean(json.loads(body)) if body else None
+        return clean(json.loads(body)) if body else None
     except ValueError:
         return f"({len(body)} bytes, no JSON)"
 
 
-def _clean(value: object) -> object:
+def clean(value: object) -> object:
     """Return the value without what stands under the name of a secret."""
     if isinstance(value, Mapping):
-        return {name: _HIDDEN if str(name).lower() in _SECRETS else _clean(inner) for name, inner in value.items()}
-    return [_clean(each) for each in value] if isinstance(value, list) else value
+        return {name: _HIDDEN if str(name).lower() in _SECRETS else clean(inner) for name, inner in value.items()}
+    return [clean(each) for each in value] if isinstance(value, list) else value

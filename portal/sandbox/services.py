@@ -1,17 +1,13 @@
-"""The sandbox's servers in threads: a start that reports failure, and a stop that leaves nothing behind."""
+"""The sandbox's mail server in a thread: a start that reports failure, and a stop that leaves nothing behind."""
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from ssl import SSLContext
 from threading import Thread
 from typing import Any, Final
-
-from flask import Flask
-from waitress.server import create_server
 
 from portal.sandbox.certificates import Authority
 from portal.sandbox.mailserver import MailServer
@@ -98,39 +94,3 @@ class MailService:
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Note what went wrong in a connection; a client that goes away in the middle is everyday life for a server."""
     log.debug("mail server: %s", context.get("message"))
-
-
-class WebService:
-    """A WSGI application behind waitress, in a thread."""
-
-    def __init__(self, app: Flask) -> None:
-        self._app = app
-        self._server: Any = None
-        self._thread: Thread | None = None
-
-    def start(self, port: int) -> int:
-        """Listen on a port, 0 for any free one; returns it.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        # Bound here, because waitress leaves things open behind it when it cannot bind.
-        listener = socket.create_server((HOST, port))
-        self._server = create_server(self._app, sockets=[listener], threads=4, ident=None)
-        self._thread = Thread(target=self._server.run, name="sandbox-web", daemon=True)
-        self._thread.start()
-        return int(listener.getsockname()[1])
-
-    def stop(self) -> None:
-        """Close every connection and wait until the thread is gone."""
-        if self._thread is None:
-            return
-        self._server.trigger.pull_trigger(self._close_all)
-        self._thread.join()
-        self._server.task_dispatcher.shutdown()
-        self._thread = None
-
-    def _close_all(self) -> None:
-        # Runs in the server's own thread, whose loop ends when nothing is left to watch.
-        for channel in list(self._server._map.values()):  # noqa: SLF001 - waitress offers no other way to stop
-            channel.close()

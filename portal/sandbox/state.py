@@ -1,7 +1,7 @@
 """What the sandbox remembers: faults that are switched on, requests it got and messages it took, within bounds."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,6 +26,21 @@ class FaultMode(StrEnum):
     REVOKED = "revoked"
     SLOW = "slow"
     MALFORMED = "malformed"
+    # From here on only the receiver of webhooks knows them.
+    UNAVAILABLE = "unavailable"
+    GONE = "gone"
+    DISABLE = "disable"
+    ABORT_MESSAGE = "abort_message"
+    FLAKY = "flaky"
+    REDIRECT = "redirect"
+    RESET = "reset"
+    ENDLESS = "endless"
+    NOT_HTTP = "not_http"
+
+
+WEBHOOKS: Final = "webhooks"
+"""Under this name the receiver of webhooks stands among the providers."""
+PROVIDER_MODES: Final = tuple(FaultMode)[: tuple(FaultMode).index(FaultMode.UNAVAILABLE)]
 
 
 class BadFault(ValueError):
@@ -41,24 +56,32 @@ class Fault:
     times: int | None = None
 
     @classmethod
-    def read(cls, asked: object) -> "Fault":
+    def read(cls, asked: object, modes: Sequence[FaultMode] = PROVIDER_MODES) -> "Fault":
         """Read a fault from JSON.
+
+        Args:
+            asked: what somebody wants.
+            modes: those there are.
 
         Raises:
             BadFault: it has a wrong shape.
         """
         if not isinstance(asked, Mapping) or set(asked) - {"mode", "delay_ms", "times"}:
             raise BadFault("A fault is an object with mode and, if wanted, delay_ms and times.")
-        try:
-            mode = FaultMode(asked.get("mode", ""))
-        except ValueError:
-            raise BadFault(f"mode must be one of: {', '.join(FaultMode)}.") from None
+        mode = next((each for each in modes if each == asked.get("mode")), None)
+        if mode is None:
+            raise BadFault(f"mode must be one of: {', '.join(modes)}.")
         delay = _whole(asked, "delay_ms", 0, LONGEST_DELAY)
         return cls(mode=mode, delay_ms=delay, times=_whole(asked, "times", 1, MOST_TIMES))
 
     def as_dict(self) -> dict[str, object]:
         """Return the fault as JSON."""
         return {"mode": str(self.mode), "delay_ms": self.delay_ms, "times": self.times}
+
+
+def modes_of(provider: str) -> tuple[FaultMode, ...]:
+    """Return what a provider can be made to do wrong."""
+    return tuple(FaultMode) if provider == WEBHOOKS else PROVIDER_MODES
 
 
 def _whole(asked: Mapping[str, object], name: str, low: int, high: int) -> int | None:
@@ -111,14 +134,23 @@ class State:
                 self._faults[provider] = replace(fault, times=left) if left else Fault()
             return fault
 
+    def fault(self, provider: str) -> Fault:
+        """Return the fault that is switched on for a provider, and leave it as it is."""
+        with self._lock:
+            return self._faults.get(provider, Fault())
+
     def faults(self) -> dict[str, Fault]:
         """Return what is switched on, by provider."""
         with self._lock:
             return {provider: self._faults.get(provider, Fault()) for provider in self.providers}
 
+    def number(self) -> int:
+        """Return the next number of what is remembered."""
+        return next(self._numbers)
+
     def received(self, provider: str, about: dict[str, object]) -> dict[str, object]:
         """Remember a request; the caller may add to the returned entry while it goes on. Never give it a password."""
-        entry = {"id": next(self._numbers), "provider": provider, "at": _now(), **about}
+        entry = {"id": self.number(), "provider": provider, "at": timestamp(), **about}
         with self._lock:
             self._requests.append(entry)
         return entry
@@ -126,7 +158,7 @@ class State:
     def sent(self, channel: str, message: dict[str, object]) -> None:
         """Put a message that a provider "sent" into the outbox."""
         with self._lock:
-            self._outbox.append({"id": next(self._numbers), "channel": channel, "at": _now(), **message})
+            self._outbox.append({"id": self.number(), "channel": channel, "at": timestamp(), **message})
 
     def requests(self, provider: str | None = None) -> list[dict[str, object]]:
         """Return what was received, newest first."""
@@ -159,5 +191,6 @@ class State:
             callback()
 
 
-def _now() -> str:
+def timestamp() -> str:
+    """Return this moment as the sandbox writes it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

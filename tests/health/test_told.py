@@ -216,7 +216,12 @@ def test_a_check_that_changes_nothing_asks_nothing_of_webhooks(
     check(app, mail, integration, refused(), refused())
     asked: list[str] = []
     accept = accepting.accept
-    monkeypatch.setattr(accepting, "accept", lambda **wanted: asked.append("accept") or accept(**wanted))
+
+    def noted(**wanted: Any) -> Any:
+        asked.append("accept")
+        return accept(**wanted)
+
+    monkeypatch.setattr(accepting, "accept", noted)
     check(app, mail, integration, refused(), refused(Outcome.TIMEOUT))
     assert asked == []
     check(app, mail, integration, passed())

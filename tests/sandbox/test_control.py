@@ -52,6 +52,7 @@ def test_fault_is_put_shown_and_taken_away(sandbox: Sandbox) -> None:
     [
         {},
         {"mode": "explode"},
+        {"mode": "gone"},
         {"mode": None},
         {"mode": ["timeout"]},
         {"mode": "slow", "delay_ms": -1},
@@ -127,7 +128,7 @@ def test_info_tells_ports_and_authority(sandbox: Sandbox) -> None:
 
 def test_every_provider_is_played_and_can_be_made_to_fail(sandbox: Sandbox) -> None:
     faults = json.loads(ask(sandbox, "GET", "/_sandbox/faults")[2])
-    assert set(faults) == {"smtp", "sendgrid", "twilio"}
+    assert set(faults) == {"smtp", "sendgrid", "twilio", "webhooks"}
     for provider in faults:
         assert ask(sandbox, "PUT", f"/_sandbox/faults/{provider}", {"mode": "revoked"})[0] == 200
     assert {fault.mode for fault in sandbox.state.faults().values()} == {"revoked"}

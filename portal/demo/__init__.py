@@ -1,18 +1,21 @@
-"""The demo organization: members, integrations wired to the sandbox, and some days of health logs."""
+"""The demo organization: members, integrations and webhooks wired to the sandbox, and some days of their past."""
 
 import random
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from flask import current_app
+from sqlalchemy import Select, delete, select
 
 from portal import clock
 from portal.accounts import hashing, service, two_factor
 from portal.accounts.models import Membership, Organization, User
 from portal.audit import trail
 from portal.audit.trail import Actor
-from portal.database import db, new_id, unit_of_work
+from portal.database import db, new_id, reading, unit_of_work
+from portal.demo import history, receiving
 from portal.health.models import HealthLog, LogStatus
 from portal.integrations import drafts
 from portal.integrations import service as integrations
@@ -20,6 +23,7 @@ from portal.integrations.drafts import Submission
 from portal.integrations.models import CheckKind, Integration
 from portal.providers import catalogue
 from portal.providers.base import Outcome
+from portal.settings import Settings
 from portal.web.access import Role
 
 ORGANIZATION, ZONE = "Northline Staffing", "Australia/Sydney"
@@ -29,6 +33,7 @@ SENDER = "noreply@northline.example"
 SANDBOX_PASSWORD = "sandbox-password"  # noqa: S105 - published, as said
 SENDGRID_KEY = "SG.sandbox-key-that-sends." + "whoever-holds-this-key-opens-only-a-sandbox"
 TWILIO_ACCOUNT = {"account_sid": "AC" + "5a" * 16, "auth_token": "7e" * 16, "from_number": "+61491570006"}
+DEMO = Actor("command", name="Demo")
 DAYS = 3
 EVERY = timedelta(minutes=5)
 
@@ -119,19 +124,48 @@ def fill(*, reset: bool) -> list[Login]:
     Returns:
         How to sign in; empty where the organization is there already and stays.
     """
-    with trail.acting_as(Actor("command", name="Demo")):
+    with trail.acting_as(DEMO):
         if reset:
             _remove()
         elif _exists():
             return []
         password_hash = hashing.hasher().hash(PASSWORD)
         with unit_of_work():
-            place = service.create_organization(name=ORGANIZATION, time_zone=ZONE)
+            with clock.at(clock.now() - timedelta(days=DAYS, minutes=1)):
+                place = service.create_organization(name=ORGANIZATION, time_zone=ZONE)
+            history.make_webhooks(organization_id=place.id, address=_sandbox_url() + receiving.PATH, days=DAYS)
             logins = [_person(each, place, password_hash) for each in PEOPLE]
         for example in EXAMPLES:
             with unit_of_work():
                 _history(_integration(example, place), example)
     return logins
+
+
+def connect_receiver() -> bool:
+    """Lead the demo's webhooks to the sandbox's receiver and tell it their secrets. Owns its transactions.
+
+    Returns:
+        Whether the sandbox took them; False where none runs.
+    """
+    with trail.acting_as(DEMO):
+        with reading() as session:
+            places = session.scalars(_demo_organizations()).all()
+        return receiving.connect(organization_ids=places, sandbox_url=_sandbox_url())
+
+
+def _sandbox_url() -> str:
+    settings: Settings = current_app.extensions["portal_settings"]
+    return settings.sandbox_url
+
+
+def _demo_organizations() -> Select[uuid.UUID]:
+    return (
+        select(Organization.id)
+        .join(Membership, Membership.organization_id == Organization.id)
+        .join(User, User.id == Membership.user_id)
+        .where(User.email.in_([each.email for each in PEOPLE]), Organization.name == ORGANIZATION)
+        .distinct()
+    )
 
 
 def _exists() -> bool:
@@ -143,10 +177,7 @@ def _remove() -> None:
     """Delete the demo members and their organizations; the audit trail stays, as it does for everybody."""
     emails = [each.email for each in PEOPLE]
     with unit_of_work() as session:
-        of_demo = (
-            select(Membership.organization_id).join(User, User.id == Membership.user_id).where(User.email.in_(emails))
-        )
-        session.execute(delete(Organization).where(Organization.id.in_(of_demo), Organization.name == ORGANIZATION))
+        session.execute(delete(Organization).where(Organization.id.in_(_demo_organizations())))
         session.execute(delete(User).where(User.email.in_(emails)))
 
 

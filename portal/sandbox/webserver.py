@@ -1,4 +1,4 @@
-"""The sandbox's HTTPS server: on one port, a dialogue with each client, and pauses that end when they should."""
+"""The sandbox's web server: on one port, a dialogue with each client, and pauses that end when they should."""
 
 import logging
 import selectors
@@ -18,8 +18,6 @@ from werkzeug.wrappers import Response
 
 from portal.sandbox.services import HOST
 
-MOST_CONNECTIONS: Final = 32
-"""At the same time; more of them wait."""
 LARGEST_BODY: Final = 30 * 1024 * 1024
 _IDLE: Final = 30.0
 log = logging.getLogger("portal.sandbox")
@@ -57,14 +55,23 @@ class Pauses:
                 waker.send(b"!")
 
 
-class HttpsServer:
-    """HTTP/1.1 over TLS in threads, a bounded number of them."""
+class WebServer:
+    """HTTP/1.1 in threads, a bounded number of them; over TLS, or in the clear where there is none."""
 
-    def __init__(self, tls: SSLContext, play: Play) -> None:
+    def __init__(self, play: Play, *, most: int, tls: SSLContext | None = None) -> None:
+        """Prepare it.
+
+        Args:
+            play: answers the requests.
+            most: connections at the same time; more of them wait.
+            tls: encrypts them, where it is given.
+        """
+        self.play = play
+        self._most = most
         self._tls = tls
-        self._play = play
+        self._name = "sandbox-https" if tls else "sandbox-web"
         self._lock = Lock()
-        self._connections: set[SSLSocket] = set()
+        self._connections: set[socket.socket] = set()
         self._listener: socket.socket | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._thread: Thread | None = None
@@ -76,8 +83,8 @@ class HttpsServer:
             OSError: the port is taken.
         """
         self._listener = socket.create_server((HOST, port), backlog=128)
-        self._pool = ThreadPoolExecutor(MOST_CONNECTIONS, thread_name_prefix="sandbox-https")
-        self._thread = Thread(target=self._accept, args=(self._listener, self._pool), name="sandbox-https", daemon=True)
+        self._pool = ThreadPoolExecutor(self._most, thread_name_prefix=self._name)
+        self._thread = Thread(target=self._accept, args=(self._listener, self._pool), name=self._name, daemon=True)
         self._thread.start()
         return int(self._listener.getsockname()[1])
 
@@ -102,7 +109,7 @@ class HttpsServer:
                 return
             try:
                 # The handshake is the client's pace, and so the connection's own thread's matter.
-                connection = self._tls.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+                connection = self._wrapped(raw)
             except OSError:
                 raw.close()
                 continue
@@ -110,26 +117,36 @@ class HttpsServer:
                 self._connections.add(connection)
             pool.submit(self._serve, connection)
 
-    def _serve(self, connection: SSLSocket) -> None:
+    @property
+    def is_full(self) -> bool:
+        """Whether a connection more would have to wait."""
+        with self._lock:
+            return len(self._connections) >= self._most
+
+    def _wrapped(self, raw: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(raw, server_side=True, do_handshake_on_connect=False) if self._tls else raw
+
+    def _serve(self, connection: socket.socket) -> None:
         try:
             connection.settimeout(_IDLE)
-            connection.do_handshake()
-            _Dialogue(connection, self._play)
+            if isinstance(connection, SSLSocket):
+                connection.do_handshake()
+            _Dialogue(connection, self)
         except (OSError, ValueError) as error:
             # A client that goes away in the middle is everyday life for a server.
-            log.debug("https: %s", error)
+            log.debug("%s: %s", self._name, error)
         finally:
             with self._lock:
                 self._connections.discard(connection)
             connection.close()
 
 
-def _hang_up(connection: SSLSocket) -> None:
+def _hang_up(connection: socket.socket) -> None:
     try:
         # Not SSLSocket.shutdown(): that takes the encryption away from under the thread that uses it.
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError as error:
-        log.debug("https: %s", error)
+        log.debug("hanging up: %s", error)
 
 
 class _Dialogue(BaseHTTPRequestHandler):
@@ -139,8 +156,8 @@ class _Dialogue(BaseHTTPRequestHandler):
     timeout = _IDLE
     disable_nagle_algorithm = True
 
-    def __init__(self, connection: SSLSocket, play: Play) -> None:
-        self._play = play
+    def __init__(self, connection: socket.socket, server: WebServer) -> None:
+        self._server = server
         super().__init__(connection, (HOST, 0), cast("Any", None))
 
     def version_string(self) -> str:
@@ -155,10 +172,12 @@ class _Dialogue(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        answer = self._play(self._environ(body), body, self.connection)
+        answer = self._server.play(self._environ(body), body, self.connection)
         if answer is None:
             self.close_connection = True
             return
+        if self._server.is_full:
+            answer.headers["Connection"] = "close"  # others wait for the place
         content = answer.get_data()
         self.send_response(answer.status_code)
         for name, value in answer.headers.items():
@@ -189,6 +208,7 @@ class _Dialogue(BaseHTTPRequestHandler):
     def _environ(self, body: bytes) -> Environ:
         """Return the request as PEP 3333 describes it."""
         path, _, query = self.path.partition("?")
+        encrypted = isinstance(self.connection, SSLSocket)
         headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in self.headers.items()}
         return {
             **headers,
@@ -200,10 +220,10 @@ class _Dialogue(BaseHTTPRequestHandler):
             "CONTENT_LENGTH": str(len(body)),
             "REMOTE_ADDR": HOST,
             "SERVER_NAME": HOST,
-            "SERVER_PORT": "443",
+            "SERVER_PORT": "443" if encrypted else str(self.connection.getsockname()[1]),
             "SERVER_PROTOCOL": self.request_version,
             "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "https",
+            "wsgi.url_scheme": "https" if encrypted else "http",
             "wsgi.input": BytesIO(body),
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
