@@ -2,14 +2,16 @@
 
 import json
 import re
+import threading
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import uuid_utils
 from flask_sqlalchemy import SQLAlchemy
@@ -128,10 +130,28 @@ def _transaction(begin: str) -> Iterator[scoped_session[FlaskSession]]:
         raise RuntimeError("a transaction is already under way")
     token = _begin.set(begin)
     try:
-        yield db.session
+        with _turn_to_write(db.engine) if begin == "IMMEDIATE" else nullcontext():
+            try:
+                yield db.session
+            finally:
+                db.session.remove()
     finally:
-        db.session.remove()
         _begin.reset(token)
+
+
+_writers: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+_writers_guard = threading.Lock()
+
+
+def _turn_to_write(engine: Engine) -> AbstractContextManager[object]:
+    """Return the lock that lets this process' threads write to SQLite one after the other; elsewhere none is needed.
+
+    SQLite itself lets who comes second sleep up to a tenth of a second and look again, while others pass by.
+    """
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    with _writers_guard:
+        return _writers.setdefault(engine, threading.Lock())
 
 
 def in_transaction() -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
-from flask import Flask
+from flask import Flask, g, has_request_context
 
 from portal import clock
 from portal.web import access
@@ -12,7 +12,16 @@ WEEK = timedelta(days=7)
 
 
 def zone() -> ZoneInfo:
-    """Return the time zone of whoever looks; UTC for strangers."""
+    """Return the time zone of whoever looks, the same for a whole page; UTC for strangers."""
+    if not has_request_context():
+        return _zone()
+    found: ZoneInfo | None = g.get("portal_zone")
+    if found is None:
+        found = g.portal_zone = _zone()
+    return found
+
+
+def _zone() -> ZoneInfo:
     who = access.signed_in()
     name = who.time_zone if who else "UTC"
     return ZoneInfo(name if name in _zones() else "UTC")

@@ -38,7 +38,9 @@ GROUP_SECONDS: Final = 0.025
 GROUP_MOST: Final = 200
 """Results are written together: so many, or after so many seconds."""
 GATHER_SECONDS: Final = 0.004
-"""Seconds between two looks while commits wake the dispatcher one after the other."""
+GATHER_LONGER: Final = 0.012
+"""Seconds between two looks while commits wake the dispatcher one after the other; longer where a look finds many."""
+MANY: Final = 8
 READ_AGAIN: Final = timedelta(seconds=5)
 """How long a webhook's settings are taken as they were read."""
 ADDRESS_SECONDS: Final = 30.0
@@ -77,6 +79,7 @@ class Dispatcher:
         self._results: list[Outcome] = []
         self._oldest_result = 0.0
         self._next_look = self._last_look = 0.0
+        self._gather = GATHER_SECONDS
         self._off = on_wake(WAKE, self.wake)
 
     def start(self) -> None:
@@ -130,7 +133,7 @@ class Dispatcher:
 
     def _look_at(self) -> float:
         """Return when to look for due deliveries next; wake-ups that come one after the other share a look."""
-        return min(self._next_look, self._last_look + GATHER_SECONDS) if self._woken else self._next_look
+        return min(self._next_look, self._last_look + self._gather) if self._woken else self._next_look
 
     def _wait(self) -> float:
         if self._found:
@@ -150,6 +153,7 @@ class Dispatcher:
             claimed = [] if self._stopping.is_set() else self._claim(now)
             endpoints = self._read({each.webhook_id for each in claimed})
         self._results = []
+        self._gather = GATHER_LONGER if len(claimed) >= MANY else GATHER_SECONDS
         for webhook_id in {result.endpoint.webhook_id for result in results if result.verdict.disables}:
             self._endpoints.pop(webhook_id, None)
         for each in claimed:

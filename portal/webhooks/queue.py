@@ -64,16 +64,8 @@ def waiting(now: datetime, *, but_for: Collection[uuid.UUID], limit: int) -> Seq
         but_for: webhooks that have enough under way.
         limit: so many at most.
     """
-    due = exists().where(Delivery.webhook_id == Webhook.id, Delivery.due_at <= now)
-    query = (
-        select(Webhook.id, Webhook.ordered)
-        .where(Webhook.status == WebhookStatus.ACTIVE, Webhook.deleted_at.is_(None), due)
-        .where(or_(Webhook.paused_until.is_(None), Webhook.paused_until <= now))
-        .limit(limit)
-    )
-    if but_for:
-        query = query.where(Webhook.id.not_in(but_for))
-    return [(row.id, row.ordered) for row in db.session.execute(query)]
+    found = _WAITING.all(lambda *row: row, now=now, most=limit + len(but_for))
+    return [(webhook_id, ordered) for webhook_id, ordered in found if webhook_id not in but_for][:limit]
 
 
 def claim(places: Mapping[uuid.UUID, int], *, ordered: Collection[uuid.UUID], now: datetime) -> list[Claimed]:
@@ -109,6 +101,17 @@ def _next(condition: ColumnElement[bool], *order: Any) -> Prepared:
     )
 
 
+_NOW: Final = bindparam("now", type_=Delivery.due_at.type)
+_WAITING: Final = Prepared(
+    select(Webhook.id, Webhook.ordered)
+    .where(
+        Webhook.status == WebhookStatus.ACTIVE,
+        Webhook.deleted_at.is_(None),
+        or_(Webhook.paused_until.is_(None), Webhook.paused_until <= _NOW),
+        exists().where(Delivery.webhook_id == Webhook.id, Delivery.due_at <= _NOW),
+    )
+    .limit(bindparam("most", type_=Integer))
+)
 _OF_WEBHOOK: Final = Delivery.webhook_id == bindparam("webhook", type_=Delivery.webhook_id.type)
 _DUE: Final = _next(_OF_WEBHOOK, Delivery.due_at)
 _waits: Final = aliased(Delivery)

@@ -4,10 +4,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import func, literal, or_, update
+from sqlalchemy import bindparam, func, literal, null, or_, update
 
 from portal.database import db
+from portal.prepared import Prepared
 from portal.webhooks import failing, queue
 from portal.webhooks.models import DeliveryStatus, Webhook
 from portal.webhooks.queue import Claimed, Done
@@ -93,18 +95,22 @@ def _set(webhook_id: uuid.UUID, **values: object) -> None:
     )
 
 
+_SUCCEEDED: Final = Prepared(
+    update(Webhook)
+    .where(
+        Webhook.id == bindparam("of"),
+        or_(
+            Webhook.failing_since.is_not(None),
+            Webhook.last_success_at.is_(None),
+            Webhook.last_success_at < bindparam("noted", type_=Webhook.last_success_at.type),
+        ),
+    )
+    .values(last_success_at=bindparam("at"), failing_since=null(), warned_percent=null())
+)
+
+
 def _succeeded(webhook_id: uuid.UUID, now: datetime) -> None:
-    stale = or_(
-        Webhook.failing_since.is_not(None),
-        Webhook.last_success_at.is_(None),
-        Webhook.last_success_at < now - NOTED_EVERY,
-    )
-    db.session.execute(
-        update(Webhook)
-        .where(Webhook.id == webhook_id, stale)
-        .values(last_success_at=now, failing_since=None, warned_percent=None),
-        execution_options={"synchronize_session": False},
-    )
+    _SUCCEEDED.many([{"of": webhook_id, "noted": now - NOTED_EVERY, "at": now}])
 
 
 def _failed(webhook_id: uuid.UUID, now: datetime) -> None:
