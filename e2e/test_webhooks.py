@@ -17,7 +17,7 @@ from portal.accounts.models import Organization
 from portal.database import reading, unit_of_work
 from portal.webhooks import events
 from portal.webhooks.events import NewEvent
-from tests.webhooks.kit import Receiver, reply
+from tests.webhooks.kit import Receiver, make_webhook, reply
 
 DETAIL = re.compile(r"/admin/webhooks/[0-9a-f-]{36}(\?.*)?$")
 
@@ -118,6 +118,14 @@ def test_admin_int_007_and_008_history_and_replay(
     wait_until(lambda: len(receiver.got) == 3, "the payload again")
     assert receiver.got[2].body == receiver.got[0].body
     assert receiver.got[2].headers["webhook-id"] == receiver.got[0].headers["webhook-id"]
+    later, _ = make_webhook(seeds.app, place.organization_id, f"{receiver.url}/hooks", name="Added later")
+    visitor.go(f"/admin/webhooks/{later}")
+    visitor.page.get_by_text("Send earlier events", exact=True).click()
+    visitor.button("Count").click()
+    visitor.page.get_by_role("button", name="Send 1", exact=True).click()
+    wait_until(lambda: len(receiver.got) == 4, "the earlier event")
+    assert receiver.got[3].body == receiver.got[0].body
+    expect(visitor.page.locator("#replays")).to_contain_text("Queued 1 of 1 earlier event")
 
 
 def test_admin_int_009_configure_retry_policy(visitor: Visitor, place: Place) -> None:

@@ -20,7 +20,7 @@ from portal.integrations.service import WAKE
 from portal.listening import Listener
 from portal.security.addresses import AddressPolicy
 from portal.settings import Settings
-from portal.webhooks import dead_letters, failing, retention
+from portal.webhooks import failing, retention, run_job
 from portal.webhooks.dispatcher import Dispatcher
 
 log = logging.getLogger("portal.jobs")
@@ -64,7 +64,7 @@ class Scheduler:
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.jobs: tuple[Job, ...] = (
             Job("health-checks", 1, self._checks.tick, topic=WAKE),
-            Job("replay-runs", 1, dead_letters.work_off, topic=dead_letters.WAKE),
+            Job("replay-runs", 1, run_job.work_off, topic=run_job.WAKE),
             Job("failing-webhooks", 60, failing.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),

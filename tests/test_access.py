@@ -95,7 +95,10 @@ TABLE = {
     "GET webhooks.secret_form": "admin",
     "POST webhooks.secret": "admin",
     "GET webhooks.history": "admin",
-    "POST webhooks.replay_failed": "admin",
+    "GET webhooks.replay_form": "admin",
+    "POST webhooks.start_replay": "admin",
+    "GET webhooks.replay_progress": "admin",
+    "POST webhooks.send_event": "admin",
     "GET webhooks.deliveries_index": "admin",
     "GET webhooks.delivery": "admin",
     "POST webhooks.replay": "admin",
@@ -166,6 +169,7 @@ def routes(app: Flask, **ids: object) -> list[Route]:
         "name": "invoice.paid",
         "event_id": "evt_1",
         "webhook_id": uuid.uuid4(),
+        "event_row_id": uuid.uuid4(),
         **ids,
     }
     found = []
@@ -432,7 +436,7 @@ def test_no_route_changes_anything_by_get(app: Flask, team: Team) -> None:
         if "POST" in rule.methods and "GET" not in rule.methods:
             with app.test_request_context():
                 values: dict[str, Any] = {"integration_id": integration, "slug": "smtp", "name": "invoice.paid"}
-                values |= {name: uuid.uuid4() for name in ("session_id", "token_id", "delivery_id", "webhook_id")}
+                values |= {name: uuid.uuid4() for name in rule.arguments if name.endswith("_id")} | values
                 path = app.url_for(rule.endpoint, **{name: values[name] for name in rule.arguments}, _external=False)
             answer = admin.get(path)
             others = {each.endpoint for each in app.url_map.iter_rules() if each.rule == rule.rule}

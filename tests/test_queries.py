@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,10 +19,14 @@ from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import Integration
 from portal.integrations.queries import Filters
+from portal.webhooks import replay_queries
+from portal.webhooks.models import ReplayRun
+from portal.webhooks.replay_queries import Range, Wanted
 from tests.support.integrations import add_integration
 from tests.support.people import Team
+from tests.support.webhooks import make_webhook
 
-INTEGRATIONS, LOGS_OF_EACH, RUNS = 1500, 12, 300
+INTEGRATIONS, LOGS_OF_EACH, RUNS, EVENTS = 1500, 12, 300, 3000
 
 SEEDS = {
     "sqlite": (
@@ -37,6 +42,8 @@ SEEDS = {
     ),
 }
 """Dialect → how to insert many rows, a new id, a moment i minutes ago."""
+BODY = {"sqlite": "x'7b7d'", "postgresql": "'{}'::bytea"}
+"""Dialect → a body."""
 
 
 def grow(app: Flask, team: Team) -> tuple[uuid.UUID, uuid.UUID]:
@@ -66,6 +73,11 @@ def grow(app: Flask, team: Team) -> tuple[uuid.UUID, uuid.UUID]:
         _insert(statement, "health_logs", logs, LOGS_OF_EACH, "integrations")
         runs = {"id": new, "organization_id": "id", "total": "1", "started_by": "'x'", "started_at": ago}
         _insert(statement, "health_check_runs", runs, RUNS, "organizations")
+        events = {
+            "id": new, "organization_id": "id", "event_id": "'e' || i", "event_type": "'job.created'",
+            "source": "'api'", "body": BODY[dialect], "decisions": "'{}'", "occurred_at": ago, "accepted_at": ago,
+        }  # fmt: skip
+        _insert(statement, "events", events, EVENTS, "organizations")
         found = pattern.id, run.id
     with app.app_context(), db.engine.connect() as connection:
         connection.execute(text("ANALYZE"))
@@ -128,6 +140,11 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
     assert after
     assert after_one
     assert next_name
+    far = Range(since=datetime(1, 1, 2, tzinfo=UTC), wanted=Wanted.MISSING)
+    replay = ReplayRun(
+        organization_id=organization, webhook_id=make_webhook(app, team.admin), filters=far.as_dict(),
+        cutoff=datetime(9999, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
     week = LogFilters(since=clock.now() - checks.LEASE * 60 * 24, check_type="scheduled")
     cases: dict[str, tuple[str, Callable[[], object]]] = {
         "claim what is due": ("ix_integrations_due", lambda: checks.claim_due(5)),
@@ -157,6 +174,8 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
             "ix_health_logs_of_integration", read(lambda: metrics.of(integration_id=integration, window="24h"))),
         "progress of a run": ("ix_integrations_run", read(lambda: health.progress(started))),
         "logs of a run": ("ix_health_logs_of_run", read(lambda: health.progress(started))),
+        "events that a webhook did not get": (
+            "ix_events_of_organization", read(lambda: replay_queries.missing(replay, None, 10))),
         "newest run": (
             "ix_health_check_runs_newest", read(lambda: health.current_run(organization_id=organization))),
     }  # fmt: skip

@@ -14,7 +14,7 @@ from portal.audit import trail
 from portal.audit.plain import clean
 from portal.database import Page, unit_of_work
 from portal.web.access import identity
-from portal.webhooks import dead_letter_queries, dead_letters, queries, replays, service
+from portal.webhooks import dead_letter_queries, dead_letters, queries, service
 from portal.webhooks import deliveries as again
 from portal.webhooks.dead_letter_queries import DeadLetterFilters
 from portal.webhooks.models import Delivery, DeliveryStatus, RunAction
@@ -82,34 +82,6 @@ def replay_delivery(delivery_id: uuid.UUID) -> tuple[Json, int]:
 
 
 @admin.endpoint(
-    "POST",
-    "/webhooks/<uuid:webhook_id>/replay",
-    tag=TAG,
-    body=Body(
-        schema=lambda: shapes.REPLAY,
-        choose=lambda _sent, **_path: shapes.REPLAY,
-        example={"since": "2026-11-21T08:30:00Z"},
-    ),
-    answers={202: Answer(about="They are due now.", schema=STARTED)},
-    problems=(409,),
-)
-def replay_webhook(webhook_id: uuid.UUID, *, body: Mapping[str, Any]) -> tuple[Json, int]:
-    """Send the deliveries of a range of time again, the oldest first.
-
-    Those that failed and the dead letters, unless status says which.
-    """
-    until = body.get("until")
-    count = replays.replay_range(
-        organization_id=identity().organization_id,
-        webhook_id=webhook_id,
-        since=requests.moment(body["since"], "since"),
-        until=None if until is None else requests.moment(until, "until"),
-        statuses=[DeliveryStatus(body["status"])] if "status" in body else replays.FAILED,
-    )
-    return {"deliveries": count}, 202
-
-
-@admin.endpoint(
     "GET",
     "/dlq",
     tag=DEAD,
@@ -174,7 +146,7 @@ def retry_dead_letters(*, body: Mapping[str, Any]) -> tuple[Json, int]:
             filters=DeadLetterFilters(**_dead(given)),
             asked_by=trail.current_actor().name,
         )
-        return {"deliveries": run.total}, 202
+        return {"deliveries": run.total, "run_id": webhook_presenting.id_of(run)}, 202
 
 
 def _listed(query: Mapping[str, Any]) -> Json:

@@ -5,7 +5,8 @@ from typing import Final
 from portal.api import schema as s
 from portal.api.schema import Schema
 from portal.webhooks.event_queries import Why
-from portal.webhooks.models import DeliveryStatus, WebhookStatus
+from portal.webhooks.models import DeliveryStatus, RunAction, RunState, WebhookStatus
+from portal.webhooks.replay_queries import Wanted
 from portal.webhooks.retry import DEFAULT, LONGEST_DELAY, LONGEST_FIRST_DELAY, MOST_RETRIES, Strategy
 
 _USUAL: Final = DEFAULT.as_dict()
@@ -56,13 +57,18 @@ TEST: Final = s.record(
 REPLAY: Final = s.record(
     "until",
     "status",
+    "events",
     since=s.moment("Events accepted from this time on."),
     until=s.moment("And before this time; now where it is left out."),
     status=s.one_of(
-        [each for each in DeliveryStatus if each is not DeliveryStatus.PENDING],
-        "How they ended; failed and dlq where it is left out.",
-    ),
+        tuple(Wanted),
+        "failed: given up, dead letters included. dlq: dead letters alone. success: delivered. missing: events that "
+        "it wants now and has no delivery of, as it was added, switched on or changed later.",
+    )
+    | {"default": str(Wanted.FAILED)},
+    events=s.many(s.text(maxLength=100), "Only of these event types.") | {"maxItems": 200},
 )
+SEND_EVENT: Final = s.record(webhook_id=s.identifier("To this webhook, whether or not it is subscribed."))
 DEAD_LETTERS: Final[dict[str, Schema]] = {
     "webhook_id": s.identifier("Of this webhook."),
     "cause": s.text("An error_class, or one of 4xx, 5xx, timeout, tls, connection, other.", maxLength=30),
@@ -157,7 +163,22 @@ SCHEMAS: Final[dict[str, Schema]] = {
         payload=s.maybe(s.anything("The body that receivers get; null where it is not kept any more.")),
         webhooks=s.many(FATE, "Those that got it first."),
     ),
-    "DeliveriesStarted": s.record(deliveries=s.whole("Deliveries that are sent again.")),
+    "DeliveriesStarted": s.record(
+        deliveries=s.whole("Deliveries that are sent again."),
+        run_id=s.maybe(s.identifier("The run that does it; null where there is nothing to do.")),
+    ),
+    "ReplayRun": s.record(
+        id=s.maybe(s.identifier("null where there is nothing to do.")),
+        webhook_id=s.maybe(s.identifier("null for dead letters.")),
+        action=s.one_of(tuple(RunAction)),
+        state=s.one_of(tuple(RunState), "counting: total is not all of it yet. stopped: see stopped_because."),
+        total=s.whole("How many it is about."),
+        done=s.whole("How many are on their way so far."),
+        stopped_because=s.maybe(s.one_of(("disabled", "deleted"), "What became of the webhook.")),
+        started_by=s.text(),
+        started_at=s.moment(),
+        finished_at=s.maybe(s.moment()),
+    ),
     "RetryPolicy": s.record(**POLICY),
     "EventType": s.record(
         name=s.text(examples=["job.created"]),

@@ -14,8 +14,17 @@ from portal.database import db
 from portal.security.masking import BULLETS
 from portal.webhooks import event_queries, failing, queries
 from portal.webhooks.event_types import Listed
-from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
+from portal.webhooks.models import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryStatus,
+    Event,
+    ReplayRun,
+    RunState,
+    Webhook,
+)
 
+RUN: Final = ("webhook_id", "action", "state", "total", "done", "started_by", "started_at", "finished_at")
 WEBHOOK: Final = (
     "id", "name", "url", "events", "status", "filters", "ordered", "rate_limit", "retry", "failing_since",
     "last_success_at", "created_by", "created_at", "updated_at",
@@ -96,6 +105,19 @@ def _fate(found: event_queries.Fate) -> Json:
         "response_status": row.response_status if row else None,
         "reason": found.why,
     }
+
+
+def run(row: ReplayRun) -> Json:
+    """Return how far a run is; one that had nothing to do was not kept, and has no id."""
+    shown = {name: getattr(row, name) for name in RUN}
+    if (run_id := id_of(row)) is None:
+        shown |= {"state": RunState.FINISHED, "finished_at": row.started_at}
+    return {"id": run_id, **shown, "stopped_because": row.stopped}
+
+
+def id_of(row: ReplayRun) -> uuid.UUID | None:
+    """Return the id of a run, None where it had nothing to do and was not kept."""
+    return row.id if row.total or row.counted_to or row.finished_at else None
 
 
 def event_type(found: Listed) -> Json:

@@ -31,6 +31,15 @@ def midnight(text: str, *, days: int = 0) -> datetime | None:
         return None
 
 
+def moment(text: str) -> datetime | None:
+    """Return the moment that was typed, where the viewer is unless it names a zone; None for what is none."""
+    try:
+        typed = datetime.fromisoformat(text)
+        return (typed if typed.tzinfo else typed.replace(tzinfo=ZoneInfo(identity().time_zone))).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def page_url(here: str, chosen: Mapping[str, str], cursor: str) -> str:
     """Return the address of a list's next page, its filters kept."""
     return f"{here}?{urlencode({**{name: value for name, value in chosen.items() if value}, 'cursor': cursor})}"

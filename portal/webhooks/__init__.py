@@ -11,12 +11,16 @@ from portal.webhooks import (
     form_routes,
     models,
     policy_routes,
+    replay_routes,
     retention,
     routes,
     secret_routes,
 )
 
-__all__ = ["debugger_routes", "delivery_routes", "form_routes", "init_app", "models", "retention", "secret_routes"]
+__all__ = [
+    "debugger_routes", "delivery_routes", "form_routes", "init_app", "models", "replay_routes", "retention",
+    "secret_routes",
+]  # fmt: skip
 
 
 def init_app(app: Flask) -> None:

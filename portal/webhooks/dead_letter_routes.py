@@ -14,7 +14,7 @@ from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
 from portal.web.filters import plural
 from portal.web.render import add_toast, go_to, page, trigger, wants_fragment
-from portal.webhooks import dead_letter_queries, dead_letters, presenting, queries
+from portal.webhooks import dead_letter_queries, dead_letters, presenting, queries, run_words, runs
 from portal.webhooks.dead_letter_queries import CAUSES, DeadLetterFilters
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.errors import NotFoundError
@@ -24,8 +24,6 @@ from portal.webhooks.verdict import INTERNAL
 blueprint = Blueprint("dead_letters", __name__, url_prefix="/admin/dead-letters")
 CHANGED: Final = "dead-letters-changed"
 """Event that makes the list fetch itself anew."""
-EVERY: Final = 2
-"""Seconds between two looks at a run that is under way."""
 WINDOWS: Final = {"24h": ("Last 24 hours", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
 """Window of time → its name, days."""
 TIMES: Final = [("", "Any time"), *((key, label) for key, (label, _) in WINDOWS.items())]
@@ -77,8 +75,8 @@ def progress() -> Response:
     if not wants_fragment():
         return go_to(url_for("dead_letters.index"))
     shown = _runs()
-    response = page("webhooks/dead_letters_progress.html", block="progress", **shown)
-    return response if shown["every"] else trigger(response, CHANGED)
+    response = page("webhooks/run_progress.html", block="progress", **shown)
+    return response if shown["runs_every"] else trigger(response, CHANGED)
 
 
 @blueprint.post("/<uuid:delivery_id>/retry")
@@ -244,9 +242,8 @@ def _overview(chosen: dict[str, str], filters: DeadLetterFilters) -> dict[str, A
 
 
 def _runs() -> dict[str, Any]:
-    runs = dead_letters.shown_runs(organization_id=identity().organization_id)
-    under_way = any(run.finished_at is None for run in runs)
-    return {"runs": runs, "every": EVERY if under_way else None}
+    found = runs.shown(organization_id=identity().organization_id)
+    return run_words.of(found, url_for("dead_letters.progress"))
 
 
 def _detail() -> dict[str, Any]:

@@ -1,17 +1,16 @@
-"""Dead letters: retried or discarded one by one, or many by a run in batches. Plain services; work_off() commits."""
+"""Dead letters: retried or discarded one by one, or many by a run in batches. Plain services."""
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
 
 from portal import clock
-from portal.accounts.models import Organization
 from portal.audit import trail
-from portal.database import db, new_id, unit_of_work, wake_after_commit
-from portal.webhooks import deliveries, events, queries
+from portal.database import db, new_id, wake_after_commit
+from portal.webhooks import deliveries, events, queries, runs
 from portal.webhooks.dead_letter_queries import DeadLetterFilters, conditions, last_attempt
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.models import (
@@ -23,14 +22,7 @@ from portal.webhooks.models import (
     Webhook,
     WebhookStatus,
 )
-
-WAKE: Final = "replay-runs"
-"""Topic that wakes the job which works runs off."""
-BATCH: Final = 500
-"""Deliveries that one transaction of a run changes."""
-SHOWN_AFTER: Final = timedelta(minutes=2)
-"""How long after its end a run is still shown."""
-_SAID: Final = {RunAction.RETRY: "retried", RunAction.DISCARD: "discarded"}
+from portal.webhooks.runs import Found, Work
 
 
 def retry(*, organization_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery:
@@ -78,7 +70,7 @@ def start(
     asked_by: str,
     cutoff: datetime | None = None,
 ) -> ReplayRun:
-    """Ask for many dead letters to be retried or discarded; work_off() does it.
+    """Ask for many dead letters to be retried or discarded by a run.
 
     A run of the same kind that is not finished is returned in place of a second one; with nothing to do none is kept.
 
@@ -89,84 +81,25 @@ def start(
         asked_by: name of who asked.
         cutoff: the moment at which somebody saw how many they are; what died later is left alone. Now by default.
     """
-    # One after the other in an organization, so that pressing twice starts one run.
-    lock = select(Organization.id).where(Organization.id == organization_id).with_for_update(key_share=True)
-    db.session.execute(lock)
-    now, kept = clock.now(), filters.as_dict()
-    for run in unfinished(organization_id=organization_id):
-        if (run.action, run.filters) == (action, kept):
-            return run
+    now = clock.now()
     run = ReplayRun(
-        id=new_id(), organization_id=organization_id, action=action, filters=kept, done=0,
+        id=new_id(), organization_id=organization_id, action=action, filters=filters.as_dict(), total=0, done=0,
         cutoff=min(cutoff or now, now), started_by=asked_by[:100], started_at=now,
     )  # fmt: skip
+    if same := runs.same_under_way(run):
+        return same
     run.total = db.session.scalar(select(func.count()).select_from(_covered(run).subquery())) or 0
-    if not run.total:
-        return run
-    db.session.add(run)
-    _audit("dead_letter.{}_started", run, after={"dead_letters": run.total, **kept})
-    db.session.flush()
-    wake_after_commit(WAKE)
+    if run.total:
+        runs.keep(run, WORKS[action])
     return run
 
 
-def unfinished(*, organization_id: uuid.UUID) -> Sequence[ReplayRun]:
-    """Return the runs of an organization that are under way, oldest first."""
-    query = select(ReplayRun).where(ReplayRun.organization_id == organization_id, ReplayRun.finished_at.is_(None))
-    return db.session.scalars(query.order_by(ReplayRun.id)).all()
-
-
-def shown_runs(*, organization_id: uuid.UUID) -> list[ReplayRun]:
-    """Return the runs that are under way, and the newest one shortly after its end."""
-    found = list(unfinished(organization_id=organization_id))
-    if found:
-        return found
-    newest = select(ReplayRun).where(ReplayRun.organization_id == organization_id).order_by(ReplayRun.id.desc())
-    last: ReplayRun | None = db.session.scalar(newest.limit(1))
-    fresh = last is not None and last.finished_at is not None and last.finished_at > clock.now() - SHOWN_AFTER
-    return [last] if last is not None and fresh else []
-
-
-def work_off(limit: int = 10 * BATCH) -> int:
-    """Go on with the oldest runs, a transaction for each batch. Owns them; any number of processes may do so at a time.
-
-    Args:
-        limit: about so many deliveries at most.
-
-    Returns:
-        How many deliveries were retried or discarded.
-    """
-    looked = changed = 0
-    while looked < limit:
-        with unit_of_work():
-            run = _next_run()
-            if run is None:
-                break
-            seen, done = _batch(run)
-        looked, changed = looked + max(seen, 1), changed + done
-    return changed
-
-
-def _next_run() -> ReplayRun | None:
-    query = select(ReplayRun).where(ReplayRun.finished_at.is_(None)).order_by(ReplayRun.id).limit(1)
-    found: ReplayRun | None = db.session.scalar(query.with_for_update(skip_locked=True))
-    return found
-
-
-def _batch(run: ReplayRun) -> tuple[int, int]:
-    """Do the next batch of a run; returns how many deliveries it looked at, and how many it changed."""
+def _find(run: ReplayRun, after: uuid.UUID | None, most: int) -> Found:
     covered = _covered(run)
-    if run.last_id:
-        covered = covered.where(Delivery.id > run.last_id)
-    ids = db.session.scalars(covered.order_by(Delivery.id).limit(BATCH)).all()
-    done = _change(run, ids) if ids else 0
-    run.done += done
-    run.last_id = ids[-1] if ids else run.last_id
-    if len(ids) < BATCH:
-        run.finished_at = clock.now()
-        _audit("dead_letter.{}_finished", run, after={_SAID[run.action]: run.done, "of": run.total})
-    db.session.flush()
-    return len(ids), done
+    if after:
+        covered = covered.where(Delivery.id > after)
+    ids = db.session.scalars(covered.order_by(Delivery.id).limit(most)).all()
+    return Found(ids, ids[-1] if ids else None, ended=len(ids) < most)
 
 
 def _covered(run: ReplayRun) -> Select[uuid.UUID]:
@@ -204,8 +137,12 @@ def _change(run: ReplayRun, ids: Sequence[uuid.UUID]) -> int:
     return len(changed.all())
 
 
-def _audit(action: str, run: ReplayRun, *, after: dict[str, Any]) -> None:
-    trail.record(
-        action=action.format(run.action), organization_id=run.organization_id, target_type="replay_run",
-        target_id=run.id, target_name=f"Asked for by {run.started_by}", after=after,
-    )  # fmt: skip
+def _work(name: str, did: str) -> Work:
+    return Work(name=name, what="dead_letters", did=did, find=_find, change=_change)
+
+
+WORKS: Final = {
+    RunAction.RETRY: _work("dead_letter.retry", "retried"),
+    RunAction.DISCARD: _work("dead_letter.discard", "discarded"),
+}
+"""What the runs of dead letters do."""

@@ -11,7 +11,18 @@ from portal import clock
 from portal.database import reading
 from portal.web.access import Who, allow
 from portal.web.render import fragment, go_to, page, trigger, wants_fragment
-from portal.webhooks import dead_letter_queries, failing, presenting, queries, samples, service, testing, verifying
+from portal.webhooks import (
+    dead_letter_queries,
+    failing,
+    presenting,
+    queries,
+    replay_routes,
+    run_words,
+    samples,
+    service,
+    testing,
+    verifying,
+)
 from portal.webhooks.dead_letter_queries import DeadLetterFilters
 from portal.webhooks.errors import InvalidError, NotFoundError, WebhooksError
 from portal.webhooks.events import ALL
@@ -122,6 +133,8 @@ def _debugger(webhook: Webhook, *, delivery: Delivery | None = None, text: str |
         data = queries.sample(organization_id=webhook.organization_id, event_type=event_type)
         text = json.dumps(data, indent=2, ensure_ascii=False)
     return {
+        **replay_routes.form_of(webhook),
+        **run_words.of_webhook(webhook),
         "webhook": webhook,
         "show": presenting,
         "errors": {},

@@ -9,10 +9,9 @@ from flask.wrappers import Response
 from portal import clock
 from portal.database import COUNT_LIMIT, unit_of_work
 from portal.web.access import Who, allow, identity
-from portal.web.filters import plural
 from portal.web.listing import chosen_filters, midnight, page_url
 from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment
-from portal.webhooks import deliveries, presenting, queries, replays, service
+from portal.webhooks import deliveries, presenting, queries, run_words, service
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.models import DeliveryStatus, Webhook
 from portal.webhooks.queries import DeliveryFilters
@@ -27,7 +26,6 @@ STATUSES = [
     (str(DeliveryStatus.FAILED), "Failed"),
     (str(DeliveryStatus.DEAD), "Dead letter"),
 ]
-NOTHING_FAILED = "Nothing failed in the last 24 hours."
 BLOCKS = {"more-deliveries": "rows", "delivery-list": "list"}
 
 
@@ -78,31 +76,14 @@ def replay(delivery_id: uuid.UUID) -> Response:
         said, tone = f"{found.event_type} is sent again.", "info"
     except NotNowError as error:
         said, tone = str(error), "warn"
-    return _answered(said, tone, url_for("webhooks.delivery", delivery_id=delivery_id))
+    return answered(said, tone, url_for("webhooks.delivery", delivery_id=delivery_id))
 
 
-def _answered(said: str, tone: str, back: str) -> Response:
+def answered(said: str, tone: str, back: str) -> Response:
     """Say what came of it on the page where it was asked for."""
     if not wants_fragment():
         return go_to(came_from(back), toast=said, tone=tone)
     return add_toast(trigger(Response(status=204), DELIVERED), said, tone=tone)
-
-
-@blueprint.post("/webhooks/<uuid:webhook_id>/replay")
-@allow(Who.ADMIN)
-def replay_failed(webhook_id: uuid.UUID) -> Response:
-    """Send what failed in the last 24 hours again."""
-    try:
-        count = replays.replay_range(
-            organization_id=identity().organization_id,
-            webhook_id=webhook_id,
-            since=clock.now() - queries.RECENTLY,
-        )
-        said = f"{plural(count, 'failed delivery', 'failed deliveries')} sent again." if count else NOTHING_FAILED
-        tone = "info"
-    except NotNowError as error:
-        said, tone = str(error), "warn"
-    return _answered(said, tone, url_for("webhooks.detail", webhook_id=webhook_id))
 
 
 def _list(webhook: Webhook | None) -> Response:
@@ -142,6 +123,7 @@ def _list(webhook: Webhook | None) -> Response:
         choices={name: [("", f"Any {name}"), *values.items()] for name, values in offered.items()}
         | {"status": STATUSES},
         show=presenting,
+        **(run_words.of_webhook(webhook) if webhook else {}),
     )
 
 

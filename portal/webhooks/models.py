@@ -29,10 +29,25 @@ class DeliveryStatus(StrEnum):
 
 
 class RunAction(StrEnum):
-    """What is done to many dead letters at once."""
+    """What a run does."""
 
     RETRY = "retry"
+    """Sends dead letters again."""
     DISCARD = "discard"
+    """Takes dead letters out of the queue."""
+    REPLAY = "replay"
+    """Sends deliveries of a webhook again."""
+    MISSING = "missing"
+    """Makes the deliveries that a webhook did not get."""
+
+
+class RunState(StrEnum):
+    """How far a run is."""
+
+    COUNTING = "counting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
 
 
 def _words(kind: type[StrEnum], name: str) -> Enum:
@@ -215,27 +230,40 @@ class OrganizationRetryPolicy(Base):
 
 
 class ReplayRun(Base):
-    """Many dead letters that are retried or discarded in batches; where it is stands here, so that it outlives us."""
+    """Work on many deliveries, done in batches; where it is stands here, so that it outlives us."""
 
     __tablename__ = "replay_runs"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     organization_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    webhook_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    """Which webhook it is about; None for dead letters, whose filters may name one."""
     action: Mapped[RunAction] = mapped_column(_words(RunAction, "run_action"))
     filters: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """What it covers, as DeadLetterFilters.as_dict writes it."""
+    """What it covers, as DeadLetterFilters.as_dict or Range.as_dict writes it."""
     cutoff: Mapped[datetime] = mapped_column(UTCDateTime)
-    """Only what was a dead letter at this moment, when somebody saw the count."""
-    total: Mapped[int]
+    """Only what was there at this moment, when somebody saw the count."""
+    total: Mapped[int] = mapped_column(default=0)
+    counted_to: Mapped[uuid.UUID | None]
+    """Up to which row `total` was counted, while it is not yet all of it."""
     done: Mapped[int] = mapped_column(default=0)
     last_id: Mapped[uuid.UUID | None]
-    """The delivery up to which it came; they go by their ids."""
+    """The delivery or event up to which it came; they go by their ids."""
     started_by: Mapped[str] = mapped_column(String(100))
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    stopped: Mapped[str | None] = mapped_column(String(20))
+    """Why it ended before its time: its webhook was "disabled" or "deleted"."""
+
+    @property
+    def state(self) -> RunState:
+        """How far it is."""
+        if self.finished_at is not None:
+            return RunState.STOPPED if self.stopped else RunState.FINISHED
+        return RunState.COUNTING if self.counted_to else RunState.RUNNING
 
 
-Index("ix_replay_runs_newest", ReplayRun.organization_id, ReplayRun.id.desc())
+Index("ix_replay_runs_newest", ReplayRun.organization_id, ReplayRun.webhook_id, ReplayRun.id.desc())
 Index(
     "ix_replay_runs_unfinished",
     ReplayRun.id,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from portal import clock
 from portal.database import encode_cursor, new_id, on_wake, reading, unit_of_work
-from portal.webhooks import dead_letters, replays
+from portal.webhooks import run_job, runs
 from portal.webhooks.events import WAKE
 from portal.webhooks.models import Delivery, DeliveryStatus, Event
 from tests.api.conftest import Caller
@@ -140,10 +140,10 @@ def test_what_cannot_be_sent_again_now_says_why(app: Flask, team: Team, api: Cal
     assert delivery(app, over).status == "failed"
 
 
-def test_a_range_is_sent_again(
+def test_a_range_is_sent_again_by_a_run(
     app: Flask, team: Team, api: Caller, webhook: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replays, "BATCH", 2)
+    monkeypatch.setattr(runs, "BATCH", 2)
     start = clock.now()
     rows: dict[str, list[uuid.UUID]] = {"failed": [], "success": [], "old": [], "waits": []}
     for number in range(3):
@@ -158,16 +158,54 @@ def test_a_range_is_sent_again(
     path, since = f"/webhooks/{webhook}/replay", start.isoformat()
     with time_machine.travel(start + timedelta(minutes=5), tick=False):
         early = {"since": since, "until": (start + timedelta(seconds=1)).isoformat()}
-        assert api("POST", path, early).json == {"deliveries": 2}
+        assert worked(app, api, path, early) == 2
         answer = api("POST", path, {"since": since})
-        assert (answer.status_code, answer.json) == (202, {"deliveries": 4})
-        assert api("POST", path, {"since": since}).json == {"deliveries": 0}
+        run = answer.json
+        assert (answer.status_code, run["total"], run["done"], run["state"]) == (202, 4, 0, "running")
+        assert api("POST", path, {"since": since}).json == run, "asked twice, it is done once"
+        with app.app_context():
+            assert run_job.work_off(1) == 2
+        half = api("GET", f"/replay-runs/{run['id']}").json
+        assert (half["done"], half["state"], half["webhook_id"]) == (2, "running", str(webhook))
+        assert worked(app, api, path, {"since": since}) == 2, "the rest of it"
+        assert api("GET", f"/replay-runs/{run['id']}").json["state"] == "finished"
+        nothing = api("POST", path, {"since": since}).json
+        assert (nothing["id"], nothing["total"], nothing["state"]) == (None, 0, "finished")
         assert {delivery(app, each).status for each in rows["failed"]} == {"pending"}
         assert {delivery(app, each).status for each in rows["success"]} == {"success"}
         assert {delivery(app, each).due_at for each in rows["waits"]} == {start + timedelta(hours=1)}
         assert {delivery(app, each).status for each in rows["old"]} == {"failed"}
-        assert api("POST", path, {"since": since, "status": "success"}).json == {"deliveries": 3}
-    assert sum(each.after["deliveries"] for each in trail(app, "webhook.deliveries_replayed") if each.after) == 9
+        assert worked(app, api, path, {"since": since, "status": "success", "events": ["job.closed"]}) == 0
+        assert worked(app, api, path, {"since": since, "status": "success"}) == 3
+    assert len(trail(app, "webhook.replay_started")) == 3
+    assert sum(each.after["sent"] for each in trail(app, "webhook.replay_finished") if each.after) == 9
+
+
+def worked(app: Flask, api: Caller, path: str, body: dict[str, Any]) -> int:
+    """Ask for a replay; return how many deliveries that made due."""
+    assert api("POST", path, body).status_code == 202
+    with app.app_context():
+        return run_job.work_off()
+
+
+def test_events_that_a_webhook_did_not_get_are_sent_to_it(app: Flask, team: Team, api: Caller) -> None:
+    since = clock.now().isoformat()
+    sent = [send(app, team.admin) for _ in range(3)]
+    late = make_webhook(app, team.admin, "Late")
+    path = f"/webhooks/{late}/replay"
+    answer = api("POST", f"/events/{sent[1]}/send", {"webhook_id": str(late)})
+    assert (answer.status_code, answer.json["event_id"], answer.json["status"]) == (202, sent[1], "pending")
+    again = api("POST", f"/events/{sent[1]}/send", {"webhook_id": str(late)})
+    assert (again.status_code, "on its way" in again.json["detail"]) == (409, True)
+    assert worked(app, api, path, {"since": since, "status": "missing", "events": ["job.closed"]}) == 0
+    assert worked(app, api, path, {"since": since, "status": "missing"}) == 2
+    found = api("GET", f"/webhooks/{late}/deliveries").json["items"]
+    assert [each["event_id"] for each in found] == [sent[2], sent[0], sent[1]]
+    assert worked(app, api, path, {"since": since, "status": "missing"}) == 0
+    for event_id, to in (("evt_none", late), (sent[0], uuid.uuid4())):
+        assert api("POST", f"/events/{event_id}/send", {"webhook_id": str(to)}).status_code == 404
+    assert set(api.refused("POST", f"/events/{sent[0]}/send", {"webhook_id": "x"})) == {"webhook_id"}
+    assert api("GET", f"/replay-runs/{uuid.uuid4()}").status_code == 404
 
 
 @SQLITE
@@ -177,9 +215,11 @@ def test_a_range_needs_a_start(app: Flask, api: Caller, webhook: uuid.UUID) -> N
     assert set(api.refused("POST", path, {"since": "yesterday"})) == {"since"}
     since = {"since": "2026-01-01T00:00:00Z"}
     assert set(api.refused("POST", path, {**since, "until": "2026-01-01"})) == {"until"}
+    assert set(api.refused("POST", path, {**since, "until": "2026-01-01T00:00:00Z"})) == {"until"}
     assert set(api.refused("POST", path, {**since, "status": "pending"})) == {"status"}
     far = {"since": "0001-01-01T00:00:00Z", "until": "9999-12-31T23:59:59Z"}
-    assert api("POST", path, far).json == {"deliveries": 0}
+    assert api("POST", path, far).json["total"] == 0
+    assert api("POST", path, {**far, "status": "missing"}).json["total"] == 0
 
 
 def test_dead_letters_are_listed_with_their_cause(app: Flask, team: Team, api: Caller, webhook: uuid.UUID) -> None:
@@ -224,9 +264,11 @@ def test_many_dead_letters_are_retried(
         make_delivery(app, team.admin, webhook, **dead(cause))
     answer = api("POST", "/dlq/retry", body)
     count = 2 if body else 3
-    assert (answer.status_code, answer.json) == (202, {"deliveries": count})
+    assert (answer.status_code, answer.json["deliveries"]) == (202, count)
     with app.app_context():
-        assert dead_letters.work_off() == count
+        assert run_job.work_off() == count
+    run = api("GET", f"/replay-runs/{answer.json['run_id']}").json
+    assert (run["action"], run["state"], run["done"], run["webhook_id"]) == ("retry", "finished", count, None)
     assert [each.status for each in stored_deliveries(app)].count(DeliveryStatus.PENDING) == count
 
 

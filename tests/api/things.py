@@ -3,14 +3,17 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from flask import Flask
 
+from portal import clock
 from portal.api.declaring import Operation
 from portal.database import unit_of_work
-from portal.webhooks import event_types
+from portal.webhooks import event_types, replays
 from portal.webhooks.errors import ConflictError
+from portal.webhooks.replay_queries import Range
 from tests.support.integrations import load, make_integration
 from tests.support.people import Person
 from tests.support.webhooks import dead, make_delivery, make_webhook, stored_events, stored_webhook
@@ -38,7 +41,22 @@ class Things:
         if {"delivery_id", "event_id"} & {*names}:
             found["delivery_id"] = make_delivery(self.app, self.owner, self.webhook, **dead())
             found["event_id"] = stored_events(self.app)[-1].event_id
+        if "run_id" in names:
+            found["run_id"] = self._run()
         return found
+
+    def quiet(self) -> uuid.UUID:
+        """Return a webhook that got none of the events."""
+        return make_webhook(self.app, self.owner, url=NOBODY_LISTENS, events=["job.closed"])
+
+    def _run(self) -> uuid.UUID:
+        """Ask for a replay of everything that was sent, and return the run."""
+        make_delivery(self.app, self.owner, self.webhook, **dead())
+        wanted = Range(since=clock.now() - timedelta(days=1))
+        with self.app.app_context():
+            return replays.start(
+                organization_id=self.owner.organization_id, webhook_id=self.webhook, wanted=wanted, asked_by="Dana"
+            ).id
 
     def renew(self) -> None:
         """Make again what was deleted."""

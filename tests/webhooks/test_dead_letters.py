@@ -14,7 +14,8 @@ from werkzeug.test import TestResponse
 
 from portal.audit import trail as audit
 from portal.database import db, new_id, on_wake, reading, unit_of_work
-from portal.webhooks import dead_letter_queries, dead_letters, events
+from portal.webhooks import dead_letter_queries, dead_letters, events, run_job
+from portal.webhooks import runs as machinery
 from portal.webhooks.dead_letter_queries import DeadLetterFilters
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, ReplayRun, RunAction, Webhook
@@ -94,9 +95,9 @@ def start(app: Flask, team: Team, action: RunAction = RunAction.RETRY, **filters
         )
 
 
-def work(app: Flask, limit: int = 10_000) -> int:
+def work(app: Flask, batches: int = 100) -> int:
     with app.app_context():
-        return dead_letters.work_off(limit)
+        return run_job.work_off(batches)
 
 
 def groups(app: Flask, team: Team, **filters: Any) -> list[tuple[str, str, int]]:
@@ -221,23 +222,23 @@ def test_a_run_leaves_alone_what_died_after_it_was_counted(
 def test_a_run_goes_on_where_a_lost_process_left_it(
     app: Flask, team: Team, payroll: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "BATCH", 2)
+    monkeypatch.setattr(machinery, "BATCH", 2)
     die(app, payroll, count=5)
     start(app, team)
     assert work(app, 1) == 2
     [run] = runs(app)
     assert (run.done, run.total, run.finished_at) == (2, 5, None)
-    change = dead_letters._change
+    go_on = machinery._go_on
 
     def dies(*args: Any) -> int:
-        change(*args)
+        go_on(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dead_letters, "_change", dies)
+    monkeypatch.setattr(machinery, "_go_on", dies)
     with pytest.raises(KeyboardInterrupt):
         work(app)
     assert statuses(app).count("pending") == 2, "a batch is done as a whole or not at all"
-    monkeypatch.setattr(dead_letters, "_change", change)
+    monkeypatch.setattr(machinery, "_go_on", go_on)
     assert work(app) == 3
     [run] = runs(app)
     assert (run.done, run.finished_at) == (5, NOW)
@@ -247,7 +248,7 @@ def test_a_run_goes_on_where_a_lost_process_left_it(
 def test_what_fails_again_during_a_run_is_not_retried_for_ever(
     app: Flask, team: Team, payroll: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "BATCH", 1)
+    monkeypatch.setattr(machinery, "BATCH", 1)
     die(app, payroll, count=3)
     start(app, team)
     for _ in range(6):
@@ -305,8 +306,8 @@ def test_growing_queries_use_their_index(app: Flask, team: Team, payroll: uuid.U
             lambda: dead_letter_queries.listed(organization_id=who, filters=DeadLetterFilters()),
         ),
         "list of a group": ("ix_dead_letters", lambda: dead_letter_queries.listed(organization_id=who, filters=group)),
-        "next run": ("ix_replay_runs_unfinished", dead_letters._next_run),
-        "newest run": ("ix_replay_runs_newest", lambda: dead_letters.shown_runs(organization_id=who)),
+        "next run": ("ix_replay_runs_unfinished", lambda: machinery._turn(10)),
+        "newest run": ("ix_replay_runs_newest", lambda: machinery.shown(organization_id=who)),
     }
     for name, (index, do) in cases.items():
         found = plan(app, do)
@@ -410,7 +411,7 @@ def test_a_disabled_webhook_is_not_retried_and_says_why(app: Flask, team: Team, 
 def test_a_group_is_retried_with_progress_that_ends(
     app: Flask, team: Team, admin: Browser, payroll: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "BATCH", 2)
+    monkeypatch.setattr(machinery, "BATCH", 2)
     die(app, payroll, "timeout", 3)
     die(app, payroll, "http_500")
     group = {"webhook": str(payroll), "reason": "timeout", "on_webhook": "", "on_reason": "", "time": "7d"}

@@ -283,7 +283,7 @@ def test_webhooks_of_another_organization_are_not_there(app: Flask, team: Team) 
     made = make_webhook(app, team.admin, "Very private")
     delivery = make_delivery(app, team.admin, made)
     spy = Browser(app, make_team(app, "Southgate").owner)
-    for path in ("", "/edit", "/secret", "/deliveries"):
+    for path in ("", "/edit", "/secret", "/deliveries", "/replay", "/replay/progress"):
         assert spy.get(f"{LIST}/{made}{path}").status_code == 404, path
     for path in ("/edit", "/secret", "/switch", "/delete", "/test", "/verify", "/replay"):
         sent = posted(confirm_name="Very private", event_type="job.created", data="{}")

@@ -135,10 +135,10 @@ def test_each_webhook_says_what_became_of_it(app: Flask, team: Team, admin: Brow
     assert fates(admin, event) == [
         "All Queued Due now Open delivery to All",
         "Leaving (deleted) Not sent The webhook was deleted while it waited. Open delivery to Leaving",
-        "Late Not sent Was added later",
-        "Off Not sent Was disabled",
-        "Other Not sent Not subscribed to job.created",
-        "Picky Not sent Its filter did not match",
+        "Late Not sent Was added later Send job.created to Late",
+        "Off Not sent Was disabled Send job.created to Off",
+        "Other Not sent Not subscribed to job.created Send job.created to Other",
+        "Picky Not sent Its filter did not match Send job.created to Picky",
         "Unwanted (deleted) Not sent Not subscribed to job.created",
     ]
     assert "2 of 7 webhooks" in words(admin.get(f"{ALL}/{event}"))
