@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
@@ -13,12 +14,15 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
+import psycopg
 import uuid_utils
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, Select, TypeDecorator, event, func, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session, scoped_session
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 from portal import clock
 
@@ -42,6 +46,10 @@ NAMING = {
 T = TypeVar("T")
 
 
+IDLE_SECONDS = 5.0
+"""A connection that was used more recently is taken to be alive without asking."""
+
+
 class Base(DeclarativeBase):
     """Parent of every table; constraints have names, the same on both databases, so that migrations can use them."""
 
@@ -51,7 +59,6 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(
     model_class=Base,
     session_options={"expire_on_commit": False, "autoflush": False},
-    engine_options={"pool_pre_ping": True},
     disable_autonaming=True,
 )
 
@@ -94,6 +101,27 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         for pragma in SQLITE_PRAGMAS:
             connection.execute(pragma)
+
+
+@event.listens_for(Pool, "checkin")
+def _note_use(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+@event.listens_for(Pool, "checkout")
+def _require_alive(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ask whether a connection that lay idle is still alive: a database that was started again has forgotten it.
+
+    SQLAlchemy asks each time, which costs a round trip for every transaction.
+    """
+    used = record.info.get("used")
+    if used is None or time.monotonic() - used < IDLE_SECONDS or type(connection).__module__.startswith("sqlite3"):
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
 
 
 @event.listens_for(Engine, "begin")

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import DateTime, literal, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from portal import clock
+from portal import clock, database
 from portal.accounts.models import Organization, ThrottleBucket
 from portal.database import (
     db,
@@ -320,3 +321,15 @@ def test_types_of_moments_are_all_the_projects_own() -> None:
         if isinstance(column.type, DateTime)
     ]
     assert plain == []
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_a_connection_that_died_while_it_lay_idle_is_made_anew(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "IDLE_SECONDS", 0.0)
+    with app.app_context():
+        with reading() as session:
+            died = session.scalar(text("SELECT pg_backend_pid()"))
+        with psycopg.connect(**db.engine.dialect.create_connect_args(db.engine.url)[1], autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (died,))
+        with reading() as session:
+            assert session.scalar(text("SELECT pg_backend_pid()")) != died
