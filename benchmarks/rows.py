@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.instances import Instance, Instances
 from benchmarks.processes import ROOT, own, running
 from benchmarks.servers import tell
-from portal.database import encode_cursor
+from portal.paging import encode_cursor
 
 CACHE = Path(__file__).resolve().parent / "cache"
 STEP = 100_000

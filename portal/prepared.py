@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.expression import UpdateBase
 from sqlalchemy.sql.selectable import Select
 
-from portal.database import db
+from portal.database import connection
 
 Convert = Callable[[Any], Any]
 Row = TypeVar("Row")
@@ -40,9 +40,8 @@ class Prepared:
         Raises:
             DBAPIError: as SQLAlchemy raises it.
         """
-        connection = db.session.connection()
-        compiled = self._for(connection)
-        cursor = compiled.run(connection, values)
+        compiled = self._for(connection())
+        cursor = compiled.run(connection(), values)
         try:
             return [make(*map(_converted, compiled.results, row)) for row in cursor.fetchall()]
         finally:
@@ -55,11 +54,10 @@ class Prepared:
             DBAPIError: as SQLAlchemy raises it.
         """
         if rows:
-            connection = db.session.connection()
-            self._for(connection).run_many(connection, rows)
+            self._for(connection()).run_many(connection(), rows)
 
-    def _for(self, connection: Connection) -> "_Compiled":
-        dialect = connection.dialect
+    def _for(self, open_connection: Connection) -> "_Compiled":
+        dialect = open_connection.dialect
         found = self._compiled.get(dialect.name)
         if found is None:
             found = self._compiled[dialect.name] = _Compiled(self._statement, self._inserts, dialect)
@@ -87,25 +85,25 @@ class _Compiled:
             return [values[name] if convert is None else convert(values[name]) for name, convert in self.converts]
         return {name: values[name] if convert is None else convert(values[name]) for name, convert in self.converts}
 
-    def run(self, connection: Connection, row: Mapping[str, Any]) -> DBAPICursor:
-        return self._guarded(connection, lambda cursor: cursor.execute(self.text, self.parameters(row)))
+    def run(self, within: Connection, row: Mapping[str, Any]) -> DBAPICursor:
+        return self._guarded(within, lambda cursor: cursor.execute(self.text, self.parameters(row)))
 
-    def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    def run_many(self, within: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         if len(rows) == 1:
-            self.run(connection, rows[0]).close()
+            self.run(within, rows[0]).close()
             return
         values = [self.parameters(row) for row in rows]
-        self._guarded(connection, lambda cursor: cursor.executemany(self.text, values)).close()
+        self._guarded(within, lambda cursor: cursor.executemany(self.text, values)).close()
 
-    def _guarded(self, connection: Connection, act: Callable[[DBAPICursor], object]) -> DBAPICursor:
-        cursor = connection.connection.cursor()
-        base = connection.dialect.loaded_dbapi.Error
+    def _guarded(self, within: Connection, act: Callable[[DBAPICursor], object]) -> DBAPICursor:
+        cursor = within.connection.cursor()
+        base = within.dialect.loaded_dbapi.Error
         try:
             act(cursor)
         except base as error:
             cursor.close()
             raise DBAPIError.instance(
-                self.text, None, error, base, hide_parameters=True, dialect=connection.dialect
+                self.text, None, error, base, hide_parameters=True, dialect=within.dialect
             ) from error
         return cursor
 

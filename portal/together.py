@@ -3,8 +3,8 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine
@@ -12,17 +12,29 @@ from sqlalchemy import Engine
 from portal.database import db, unit_of_work
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 MOST: Final = 64
 """Works that share a commit."""
 GATHER_SECONDS: Final = 0.0003
 """How long the next one waits for others to line up, where several shared the last commit; alone nobody waits."""
 
 
+class Mergeable(Protocol[T_co]):
+    """A work that costs less when several of its kind are done at once."""
+
+    def __call__(self) -> T_co:
+        """Do it alone."""
+
+    @staticmethod
+    def run_all(works: Sequence[Any]) -> Sequence[Any]:
+        """Do several, and return their answers in the same order."""
+
+
 class _Turn(Generic[T]):
     """One work, and what came of it."""
 
     def __init__(self, work: Callable[[], T]) -> None:
-        self._work = work
+        self.work = work
         self._answer: list[T] = []
         self._error: BaseException | None = RuntimeError("the thread that ran it ended before its commit")
         self.woken = threading.Lock()  # the lightest thing to wait for; released once to lead, or at the end
@@ -30,7 +42,10 @@ class _Turn(Generic[T]):
         self.over = False
 
     def run(self) -> None:
-        self._answer = [self._work()]
+        self.answered(self.work())
+
+    def answered(self, answer: T) -> None:
+        self._answer = [answer]
 
     def run_alone(self) -> None:
         try:
@@ -105,7 +120,7 @@ def together(work: Callable[[], T]) -> T:
 
     Args:
         work: runs inside a unit of work, possibly in another thread and twice; so it takes all it needs with it, and
-            does nothing that a roll-back would not take back.
+            does nothing that a roll-back would not take back. A Mergeable one is done with others of its kind.
 
     Raises:
         Exception: whatever the work raises, or its commit.
@@ -135,10 +150,23 @@ def _run_all(turns: list[_Turn[Any]]) -> bool:
     """Run several works in one unit of work; returns whether it was committed."""
     try:
         with unit_of_work():
-            for turn in turns:
-                turn.run()
+            _do(turns)
     except Exception:  # noqa: BLE001 - whose it is shows when each runs by itself
         return False
     for turn in turns:
         turn.committed()
     return True
+
+
+def _do(turns: list[_Turn[Any]]) -> None:
+    """Run works, those that can be merged with others of their kind at once."""
+    kinds: dict[Any, list[_Turn[Any]]] = {}
+    for turn in turns:
+        kinds.setdefault(getattr(turn.work, "run_all", None), []).append(turn)
+    for run_all, mine in kinds.items():
+        if run_all is None:
+            for turn in mine:
+                turn.run()
+        else:
+            for turn, answer in zip(mine, run_all([turn.work for turn in mine]), strict=True):
+                turn.answered(answer)

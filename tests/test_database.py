@@ -16,18 +16,9 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from portal import clock, database
 from portal.accounts.models import Organization, ThrottleBucket
-from portal.database import (
-    db,
-    decode_cursor,
-    encode_cursor,
-    in_transaction,
-    new_id,
-    on_wake,
-    reading,
-    unit_of_work,
-    wake_after_commit,
-)
+from portal.database import db, in_transaction, new_id, on_wake, reading, unit_of_work, wake_after_commit
 from portal.integrations.models import Integration
+from portal.paging import decode_cursor, encode_cursor
 from tests.support.integrations import make_integration
 from tests.support.people import Browser, Team
 

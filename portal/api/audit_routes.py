@@ -10,7 +10,7 @@ from portal.api.declaring import Answer, admin
 from portal.audit import access, search
 from portal.audit.plain import clean
 from portal.audit.search import Filters
-from portal.database import cursor_moment, decode_cursor, encode_cursor
+from portal.paging import cursor_moment, decode_cursor, encode_cursor
 from portal.web.access import identity
 
 TAG: Final = "Audit"

@@ -12,7 +12,8 @@ from portal.api.declaring import Answer, Body, admin
 from portal.api.presenting import Json
 from portal.audit import trail
 from portal.audit.plain import clean
-from portal.database import Page, unit_of_work
+from portal.database import unit_of_work
+from portal.paging import Page
 from portal.web.access import identity
 from portal.webhooks import dead_letter_queries, dead_letters, queries, service
 from portal.webhooks import deliveries as again

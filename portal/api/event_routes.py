@@ -1,6 +1,5 @@
 """/api/v1: events of applications, one at a time and in batches."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,9 +10,8 @@ from portal.api.declaring import events as v1
 from portal.api.idempotency import Answer as Answered
 from portal.api.schema import Schema
 from portal.web.access import identity
-from portal.webhooks import events
 from portal.webhooks.errors import InvalidError
-from portal.webhooks.events import NewEvent
+from portal.webhooks.events import Accepted, Accepting, NewEvent
 
 TAG: Final = "Events"
 MOST: Final = 500
@@ -47,12 +45,8 @@ def send_event(*, body: Mapping[str, Any]) -> Answered:
 
     Each webhook that wants it gets a delivery. The same id with the same data counts once; other data is refused.
     """
-    event, organization_id = _event(body), identity().organization_id
-
-    def accept() -> Answered:
-        return _accepted(organization_id, [event])[0], 202
-
-    return idempotency.once(body, accept)
+    work = Accepting(identity().organization_id, [_event(body)])
+    return idempotency.once(body, work, lambda found: (_shown(found)[0], 202))
 
 
 @v1.endpoint(
@@ -71,12 +65,13 @@ def send_events(*, body: Mapping[str, Any]) -> Answered:
     The body may have 8 MiB. Where one event is refused, none is stored; errors says which.
     """
     batch = [_event(each, f"events.{number}.") for number, each in enumerate(body["events"])]
-    organization_id = identity().organization_id
-
-    def accept() -> Answered:
-        return {"events": _accepted(organization_id, batch, in_batch=True)}, 202
-
-    return idempotency.once(body, accept)
+    work = Accepting(identity().organization_id, batch)
+    try:
+        return idempotency.once(body, work, lambda found: ({"events": _shown(found)}, 202))
+    except InvalidError as error:
+        if len(batch) > 1:
+            raise
+        raise InvalidError({f"events.0.{name}": text for name, text in error.errors.items()}) from None
 
 
 def _event(sent: Mapping[str, Any], place: str = "") -> NewEvent:
@@ -89,13 +84,5 @@ def _event(sent: Mapping[str, Any], place: str = "") -> NewEvent:
     )
 
 
-def _accepted(
-    organization_id: uuid.UUID, batch: Sequence[NewEvent], *, in_batch: bool = False
-) -> list[presenting.Json]:
-    try:
-        found = events.accept(organization_id=organization_id, events=batch)
-    except InvalidError as error:
-        if in_batch and len(batch) == 1:
-            raise InvalidError({f"events.0.{name}": text for name, text in error.errors.items()}) from None
-        raise
+def _shown(found: Sequence[Accepted]) -> list[presenting.Json]:
     return [{"id": each.event_id, "deliveries": each.deliveries} for each in found]

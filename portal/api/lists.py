@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from portal.database import Page, decode_cursor, encode_cursor
+from portal.paging import Page, decode_cursor, encode_cursor
 from portal.web.problems import Problem
 
 T = TypeVar("T")

@@ -8,12 +8,12 @@ from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
 from portal import clock
-from portal.database import COUNT_LIMIT
 from portal.health import service
 from portal.health.models import LogStatus
 from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import CheckKind, Integration
+from portal.paging import COUNT_LIMIT
 from portal.web.access import Who, allow, identity
 from portal.web.listing import chosen_filters, midnight, page_url
 from portal.web.render import page

@@ -10,12 +10,13 @@ from sqlalchemy import Select, func, or_, select, tuple_, update
 from portal import clock
 from portal.accounts.models import Organization
 from portal.audit import trail
-from portal.database import Page, count_rows, cursor_moment, db, decode_cursor, encode_cursor, new_id, wake_after_commit
+from portal.database import db, new_id, wake_after_commit
 from portal.health import checks
 from portal.health.models import HealthCheckRun, HealthLog, LogStatus
 from portal.integrations.calls import place
 from portal.integrations.models import CheckKind, Integration
 from portal.integrations.service import WAKE
+from portal.paging import Page, count_rows, cursor_moment, decode_cursor, encode_cursor
 from portal.providers.base import Report
 
 PAGE = 25
@@ -163,7 +164,7 @@ def logs(*, organization_id: uuid.UUID, filters: LogFilters, cursor: str = "", l
 
 
 def count_logs(*, organization_id: uuid.UUID, filters: LogFilters) -> int:
-    """Return how many logs the filters leave, up to database.COUNT_LIMIT and one."""
+    """Return how many logs the filters leave, up to paging.COUNT_LIMIT and one."""
     return count_rows(_narrowed(organization_id, filters))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select, tuple_
 
-from portal.database import Page, count_rows, cursor_moment, db, decode_cursor, encode_cursor
+from portal.database import db
 from portal.integrations.models import Condition, Integration, Status
+from portal.paging import Page, count_rows, cursor_moment, decode_cursor, encode_cursor
 from portal.providers import catalogue
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -129,7 +130,7 @@ def _part(value: Any) -> datetime | str:
 
 
 def count(*, organization_id: uuid.UUID, filters: Filters) -> int:
-    """Return how many integrations the filters leave, up to database.COUNT_LIMIT and one."""
+    """Return how many integrations the filters leave, up to paging.COUNT_LIMIT and one."""
     return count_rows(_narrowed(_live(organization_id), filters))
 
 

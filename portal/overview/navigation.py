@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import request, url_for
 
-from portal.database import COUNT_LIMIT
 from portal.integrations import queries
 from portal.integrations.queries import Filters
+from portal.paging import COUNT_LIMIT
 from portal.web.access import Role, signed_in
 from portal.webhooks import dead_letter_queries
 from portal.webhooks.dead_letter_queries import DeadLetterFilters

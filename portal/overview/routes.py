@@ -10,13 +10,14 @@ from flask.wrappers import Response
 
 from portal.accounts import service as accounts
 from portal.audit import access as credential_access
-from portal.database import COUNT_LIMIT, reading, unit_of_work
+from portal.database import reading, unit_of_work
 from portal.health import service as health
 from portal.health.service import Disabled, LogFilters
 from portal.integrations import credentials, presenting, queries
 from portal.integrations.calls import TooBusy
 from portal.integrations.models import Integration
 from portal.integrations.queries import PAGE, SORTS, STATUS_FILTERS, Filters
+from portal.paging import COUNT_LIMIT
 from portal.providers import catalogue
 from portal.providers.base import Report
 from portal.security.redaction import strip_controls

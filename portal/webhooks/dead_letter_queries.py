@@ -8,7 +8,8 @@ from typing import Any, Final, Self
 
 from sqlalchemy import ColumnElement, Row, Select, String, and_, bindparam, cast, func, or_, select
 
-from portal.database import Page, count_rows, db, decode_cursor, encode_cursor
+from portal.database import db
+from portal.paging import Page, count_rows, decode_cursor, encode_cursor
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
 from portal.webhooks.verdict import INTERNAL
 
@@ -116,7 +117,7 @@ def groups(*, organization_id: uuid.UUID, filters: DeadLetterFilters) -> list[Gr
 
 
 def count(*, organization_id: uuid.UUID, filters: DeadLetterFilters) -> int:
-    """Count dead letters, up to one more than database.COUNT_LIMIT."""
+    """Count dead letters, up to one more than paging.COUNT_LIMIT."""
     return count_rows(select(Delivery.id).where(*conditions(organization_id, filters)))
 
 

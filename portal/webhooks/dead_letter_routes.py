@@ -9,7 +9,8 @@ from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
 from portal import clock
-from portal.database import COUNT_LIMIT, reading, unit_of_work
+from portal.database import reading, unit_of_work
+from portal.paging import COUNT_LIMIT
 from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
 from portal.web.filters import plural

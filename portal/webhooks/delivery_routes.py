@@ -7,7 +7,8 @@ from flask import abort, request, url_for
 from flask.wrappers import Response
 
 from portal import clock
-from portal.database import COUNT_LIMIT, unit_of_work
+from portal.database import unit_of_work
+from portal.paging import COUNT_LIMIT
 from portal.web.access import Who, allow, identity
 from portal.web.listing import chosen_filters, midnight, page_url
 from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment

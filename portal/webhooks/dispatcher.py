@@ -5,6 +5,7 @@ asked to stop, it finishes what is under way.
 """
 
 import logging
+import math
 import threading
 import time
 import uuid
@@ -38,9 +39,9 @@ GROUP_SECONDS: Final = 0.025
 GROUP_MOST: Final = 200
 """Results are written together: so many, or after so many seconds."""
 GATHER_SECONDS: Final = 0.004
-GATHER_LONGER: Final = 0.012
+GATHER_LONGER: Final = 0.025
 """Seconds between two looks while commits wake the dispatcher one after the other; longer where a look finds many."""
-MANY: Final = 8
+MANY: Final = 4
 READ_AGAIN: Final = timedelta(seconds=5)
 """How long a webhook's settings are taken as they were read."""
 ADDRESS_SECONDS: Final = 30.0
@@ -87,9 +88,14 @@ class Dispatcher:
         self._thread.start()
 
     def wake(self) -> None:
-        """Look for due deliveries now. Any thread may call it."""
-        self._woken = True
-        self._wire.wake()
+        """Look for due deliveries soon. Any thread may call it.
+
+        Once is enough until the next look: that begins its transaction after it took the wish back, and so sees all
+        that was committed before.
+        """
+        if not self._woken:
+            self._woken = True
+            self._wire.wake()
 
     def stop(self, timeout: float = 20.0) -> None:
         """Claim nothing more, finish what is under way, and wait up to so many seconds for it."""
@@ -127,9 +133,17 @@ class Dispatcher:
 
     def _is_time(self) -> bool:
         now = time.monotonic()
-        full = len(self._results) >= GROUP_MOST or (self._results and now - self._oldest_result >= GROUP_SECONDS)
-        idle = self._results and not (self._wire.busy or self._found or self._looking)
-        return bool(full or idle or (not self._stopping.is_set() and now >= self._look_at()))
+        return now >= self._record_at() or (not self._stopping.is_set() and now >= self._look_at())
+
+    def _record_at(self) -> float:
+        """Return when to write the results: when they are many or old, or nothing else is under way."""
+        if not self._results:
+            return math.inf
+        if len(self._results) >= GROUP_MOST:
+            return 0.0
+        until = self._oldest_result + GROUP_SECONDS
+        rests = not (self._wire.busy or self._found or self._looking)
+        return min(until, self._last_look + self._gather) if rests else until
 
     def _look_at(self) -> float:
         """Return when to look for due deliveries next; wake-ups that come one after the other share a look."""
@@ -138,9 +152,9 @@ class Dispatcher:
     def _wait(self) -> float:
         if self._found:
             return 0.0
-        until = self._look_at()
-        if self._results:
-            until = min(until, self._oldest_result + GROUP_SECONDS)
+        until = self._record_at()
+        if not self._stopping.is_set():
+            until = min(until, self._look_at())
         return max(0.0, min(LOOK_EVERY, until - time.monotonic()))
 
     def _exchange(self) -> None:

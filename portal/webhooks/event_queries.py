@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, func, or_, select
 
-from portal.database import Page, count_rows, db, decode_cursor, encode_cursor
+from portal.database import db
+from portal.paging import Page, count_rows, decode_cursor, encode_cursor
 from portal.security.webhook_signatures import ID
 from portal.webhooks.errors import NotFoundError
 from portal.webhooks.models import Delivery, DeliveryStatus, Event, Webhook

@@ -7,7 +7,7 @@ from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
 from portal import clock
-from portal.database import COUNT_LIMIT
+from portal.paging import COUNT_LIMIT
 from portal.web.access import Who, allow, identity
 from portal.web.listing import chosen_filters, midnight, page_url
 from portal.web.render import page

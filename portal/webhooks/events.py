@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, insert, select
@@ -100,6 +101,29 @@ def accept(*, organization_id: uuid.UUID, events: Sequence[NewEvent]) -> list[Ac
     if deliveries:
         wake_after_commit(WAKE)
     return answers
+
+
+@dataclass(frozen=True)
+class Accepting:
+    """Events to accept, as portal.together takes it: those that come at the same time are stored at once."""
+
+    organization_id: uuid.UUID
+    events: Sequence[NewEvent]
+
+    def __call__(self) -> list[Accepted]:
+        """Accept these alone; raises what accept() does."""
+        return accept(organization_id=self.organization_id, events=self.events)
+
+    @staticmethod
+    def run_all(works: Sequence["Accepting"]) -> list[list[Accepted]]:
+        """Accept several, all or none."""
+        answers: dict[int, list[Accepted]] = {}
+        for organization_id in {each.organization_id for each in works}:
+            mine = [each for each in works if each.organization_id == organization_id]
+            events = [event for each in mine for event in each.events]
+            found = iter(accept(organization_id=organization_id, events=events))
+            answers |= {id(each): list(islice(found, len(each.events))) for each in mine}
+        return [answers[id(each)] for each in works]
 
 
 def new_event_id() -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 
 from portal import clock
-from portal.database import Page, count_rows, db, decode_cursor, encode_cursor
+from portal.database import db
+from portal.paging import Page, count_rows, decode_cursor, encode_cursor
 from portal.webhooks import event_types
 from portal.webhooks.errors import NotFoundError
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook

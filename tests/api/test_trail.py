@@ -5,7 +5,8 @@ import time_machine
 from flask import Flask
 
 from portal.audit import access, trail
-from portal.database import encode_cursor, unit_of_work
+from portal.database import unit_of_work
+from portal.paging import encode_cursor
 from tests.api.conftest import Caller, wanted
 from tests.api.test_health import NOON
 from tests.support.integrations import make_integration

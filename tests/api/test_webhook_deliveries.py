@@ -10,7 +10,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal import clock
-from portal.database import encode_cursor, new_id, on_wake, reading, unit_of_work
+from portal.database import new_id, on_wake, reading, unit_of_work
+from portal.paging import encode_cursor
 from portal.webhooks import run_job, runs
 from portal.webhooks.events import WAKE
 from portal.webhooks.models import Delivery, DeliveryStatus, Event

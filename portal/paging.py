@@ -1,0 +1,81 @@
+"""Pages of lists that are read by key, never by offset; counting that stops in time."""
+
+import json
+import re
+import uuid
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Select, func, select
+
+from portal.database import db
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list that is read by key, never by offset."""
+
+    items: list[T]
+    next_cursor: str | None
+    """Where the next page starts; None at the end."""
+
+
+CURSOR_LENGTH = 4000
+"""Longest cursor in characters; one of a name in any alphabet is shorter."""
+
+
+def encode_cursor(*key: datetime | uuid.UUID | str) -> str:
+    """Pack the sort key of a page's last row into a text that a URL can carry."""
+    parts = [each.isoformat() if isinstance(each, datetime) else str(each) for each in key]
+    return urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, length: int) -> list[str]:
+    """Unpack a cursor. It comes from an address, so that anybody may have written it.
+
+    Raises:
+        ValueError: it is not one, or not of this list.
+    """
+    if len(cursor) > CURSOR_LENGTH:
+        raise ValueError("too long for a cursor")
+    try:
+        parts = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except RecursionError:
+        raise ValueError("not a cursor") from None
+    if not isinstance(parts, list) or len(parts) != length or not all(map(_is_storable, parts)):
+        raise ValueError("not a cursor of this list")
+    return parts
+
+
+def cursor_moment(part: str) -> datetime:
+    """Return the moment in a part of a cursor.
+
+    Raises:
+        ValueError: it is none, or has no time zone.
+    """
+    moment = datetime.fromisoformat(part)
+    if moment.tzinfo is None:
+        raise ValueError("a moment needs a time zone")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
+
+
+def _is_storable(part: object) -> bool:
+    """Return whether it is a text that a database can be asked about: no NUL, no half of a surrogate pair."""
+    return isinstance(part, str) and not re.search("[\x00\ud800-\udfff]", part)
+
+
+COUNT_LIMIT = 10_000
+"""Counting stops here, so that a list of a million rows opens as fast as a short one."""
+
+
+def count_rows(query: Select[Any]) -> int:
+    """Count what a query finds, up to one more than COUNT_LIMIT."""
+    limited = query.order_by(None).limit(COUNT_LIMIT + 1).subquery()
+    return db.session.scalar(select(func.count()).select_from(limited)) or 0
