@@ -70,7 +70,7 @@ def test_data(organization_id: uuid.UUID, body: Mapping[str, Any]) -> Any:
         InvalidError: there is no such event type.
     """
     name = body["event_type"]
-    if name not in event_types.schemas(organization_id=organization_id, names={name}):
+    if name not in event_types.known(organization_id=organization_id, names={name}):
         raise InvalidError({"event_type": f"There is no event type {name[:100]}. Add it under Event types."})
     return body["data"] if "data" in body else queries.sample(organization_id=organization_id, event_type=name)
 

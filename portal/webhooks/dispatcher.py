@@ -17,6 +17,7 @@ from typing import Final
 
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from portal import clock
 from portal.database import db, on_wake, unit_of_work
@@ -47,6 +48,10 @@ READ_AGAIN: Final = timedelta(seconds=5)
 ADDRESS_SECONDS: Final = 30.0
 """How long a name's address is used again without looking it up."""
 PAUSE_AFTER_FAULT: Final = 1.0
+MOST_LOST: Final = 10
+"""Attempts beyond its retries that a delivery may lose with their processes; then it may be what ends them."""
+LATEST_START: Final = queue.LEASE.total_seconds() - sending.TIMEOUT - 5.0
+"""Seconds after its claim at which a delivery is not begun any more: it could outlast its lease, and be sent twice."""
 Sent = tuple[Endpoint, Claimed, Outgoing]
 
 
@@ -77,8 +82,11 @@ class Dispatcher:
         self._looked_up: deque[tuple[Endpoint, Claimed, Address | NetworkError]] = deque()
         self._shares = Shares(concurrency)
         self._sent_at: dict[uuid.UUID, deque[float]] = {}
+        self._flying: dict[uuid.UUID, float] = {}
+        """Deliveries that are claimed and have no result yet, each with when it was claimed."""
+        self._too_late: list[Claimed] = []
         self._results: list[Outcome] = []
-        self._oldest_result = 0.0
+        self._oldest_result = self._not_before = 0.0
         self._next_look = self._last_look = 0.0
         self._gather = GATHER_SECONDS
         self._off = on_wake(WAKE, self.wake)
@@ -118,12 +126,12 @@ class Dispatcher:
             self._wire.close()
 
     def _is_empty(self) -> bool:
-        return not (self._wire.busy or self._looking or self._found or self._results)
+        return not (self._wire.busy or self._looking or self._found or self._results or self._too_late)
 
     def _turn(self) -> None:
         """One round: write and claim if it is time, start what is ready, wait for what comes back."""
-        if self._is_time():
-            self._exchange()
+        if time.monotonic() >= self._exchange_at():
+            self._try_exchange()
         self._start_found()
         ended = self._wire.turn(self._wait())
         if ended and not self._results:
@@ -131,17 +139,20 @@ class Dispatcher:
         for (endpoint, claimed, request), reply in ended:
             self._finish(endpoint, claimed, reply, request)
 
-    def _is_time(self) -> bool:
-        now = time.monotonic()
-        return now >= self._record_at() or (not self._stopping.is_set() and now >= self._look_at())
+    def _exchange_at(self) -> float:
+        """Return when to write and claim next."""
+        until = self._record_at()
+        if not self._stopping.is_set():
+            until = min(until, self._look_at())
+        return max(until, self._not_before)
 
     def _record_at(self) -> float:
         """Return when to write the results: when they are many or old, or nothing else is under way."""
-        if not self._results:
+        if not (self._results or self._too_late):
             return math.inf
         if len(self._results) >= GROUP_MOST:
             return 0.0
-        until = self._oldest_result + GROUP_SECONDS
+        until = self._oldest_result + GROUP_SECONDS if self._results else math.inf
         rests = not (self._wire.busy or self._found or self._looking)
         return min(until, self._last_look + self._gather) if rests else until
 
@@ -152,10 +163,19 @@ class Dispatcher:
     def _wait(self) -> float:
         if self._found:
             return 0.0
-        until = self._record_at()
-        if not self._stopping.is_set():
-            until = min(until, self._look_at())
-        return max(0.0, min(LOOK_EVERY, until - time.monotonic()))
+        return max(0.0, min(LOOK_EVERY, self._exchange_at() - time.monotonic()))
+
+    def _try_exchange(self) -> None:
+        """Write and claim; where the database cannot, keep the results and go on with what is under way."""
+        try:
+            self._exchange()
+        except SQLAlchemyError as error:
+            log.exception("results and claims wait for the database")
+            db.session.remove()
+            self._not_before = time.monotonic() + PAUSE_AFTER_FAULT
+            if isinstance(error, IntegrityError):
+                recording.record_singly(self._results, clock.now())
+                self._results = []
 
     def _exchange(self) -> None:
         """Write the results and claim the next deliveries, in one transaction."""
@@ -164,14 +184,16 @@ class Dispatcher:
         self._next_look = self._last_look + LOOK_EVERY
         with unit_of_work():
             recording.record(results, now)
+            queue.give_back(self._too_late, now)
             claimed = [] if self._stopping.is_set() else self._claim(now)
             endpoints = self._read({each.webhook_id for each in claimed})
-        self._results = []
+        self._results, self._too_late = [], []
         self._gather = GATHER_LONGER if len(claimed) >= MANY else GATHER_SECONDS
         for webhook_id in {result.endpoint.webhook_id for result in results if result.verdict.disables}:
             self._endpoints.pop(webhook_id, None)
         for each in claimed:
             if each.webhook_id in endpoints:
+                self._flying[each.delivery_id] = self._last_look
                 self._shares.began(each.webhook_id, self._last_look)
                 self._look_up(endpoints[each.webhook_id], each)
 
@@ -185,7 +207,9 @@ class Dispatcher:
             return []
         waiting = dict(queue.waiting(now, but_for=self._shares.full(ticks), limit=free))
         places = self._shares.share_out(list(waiting), free=free, now=ticks, allowance=self._allowance)
-        claimed = queue.claim(places, ordered={each for each, in_order in waiting.items() if in_order}, now=now)
+        ordered = {each for each, in_order in waiting.items() if in_order}
+        flying = {each for each, since in self._flying.items() if ticks - since < queue.LEASE.total_seconds()}
+        claimed = queue.claim(places, ordered=ordered, but_for=flying, now=now)
         if claimed and len(claimed) == sum(places.values()):
             self._woken = True  # there may be more of them
         return claimed
@@ -204,7 +228,8 @@ class Dispatcher:
         """Return the endpoints of webhooks, read again where they were read a while ago."""
         now = clock.now()
         known = {each: self._endpoints[each] for each in ids if each in self._endpoints}
-        fresh = {each: found for each, found in known.items() if found.good_until > now}
+        # A clock that was set back must not make them last longer.
+        fresh = {each: found for each, found in known.items() if now < found.good_until <= now + READ_AGAIN}
         missing = [each for each in ids if each not in fresh]
         rows = db.session.scalars(select(Webhook).where(Webhook.id.in_(missing))).all() if missing else []
         fresh |= {row.id: sending.endpoint_of(row, now=now, good_until=now + READ_AGAIN) for row in rows}
@@ -215,6 +240,9 @@ class Dispatcher:
         """Find the address of an endpoint, in a thread where it is not known yet: a name service may be slow."""
         if endpoint.fault:
             self._fail(endpoint, claimed, Reply(error=INTERNAL, detail=endpoint.fault))
+            return
+        if claimed.attempt_number - claimed.attempts_before > endpoint.policy.max_retries + MOST_LOST:
+            self._fail(endpoint, claimed, Reply(error=INTERNAL, detail="The portal ended again and again meanwhile."))
             return
         key = (endpoint.host, endpoint.port, endpoint.encrypted)
         known = self._addresses.get(key)
@@ -247,6 +275,12 @@ class Dispatcher:
 
     def _start_one(self, endpoint: Endpoint, claimed: Claimed, found: Address | NetworkError) -> None:
         """Begin to send a delivery; one that cannot be begun ends here and holds back no other."""
+        if time.monotonic() - self._flying[claimed.delivery_id] > LATEST_START:
+            # It waited too long for its address: let somebody claim it anew.
+            self._shares.ended(claimed.webhook_id, LATEST_START, time.monotonic())
+            self._too_late.append(claimed)
+            del self._flying[claimed.delivery_id]
+            return
         if isinstance(found, NetworkError):
             self._fail(endpoint, claimed, Reply(error=sending.error_of(found), detail=str(found)))
             return
@@ -267,4 +301,11 @@ class Dispatcher:
 
     def _finish(self, endpoint: Endpoint, claimed: Claimed, reply: Reply, request: Outgoing | None) -> None:
         self._shares.ended(endpoint.webhook_id, reply.duration_ms / 1000, time.monotonic())
-        self._results.append(recording.outcome_of(endpoint, claimed, reply, now=clock.now(), request=request))
+        del self._flying[claimed.delivery_id]
+        try:
+            outcome = recording.outcome_of(endpoint, claimed, reply, now=clock.now(), request=request)
+        except Exception:  # the job runner: an answer that we cannot judge must not be asked for again for ever
+            log.exception("what came of delivery %s cannot be judged", claimed.delivery_id)
+            fault = Reply(error=INTERNAL, detail="The portal could not read the answer; see its log.")
+            outcome = recording.outcome_of(endpoint, claimed, fault, now=clock.now(), request=request)
+        self._results.append(outcome)

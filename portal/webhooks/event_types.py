@@ -5,16 +5,16 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
-from jsonschema_rs import RegexOptions, ValidationError, ValidationErrorKind, Validator, validator_for
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from portal import clock
 from portal.audit import trail
 from portal.database import db, new_id
 from portal.security.redaction import strip_controls
+from portal.webhooks import schemas
 from portal.webhooks.errors import ConflictError, InvalidError, NotFoundError
 from portal.webhooks.event_catalogue import BY_NAME, KNOWN
 from portal.webhooks.models import EventType, Webhook
@@ -27,8 +27,6 @@ LARGEST: Final = 64 * 1024
 """Bytes of a sample, and of a schema."""
 MOST: Final = 500
 """Event types of its own that an organization may have."""
-_DETAIL: Final = 200
-"""Characters kept of what a validator says, which repeats what was sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +106,15 @@ def create(*, organization_id: uuid.UUID, draft: Draft) -> EventType:
     draft = _checked(draft)
     names = set(db.session.scalars(select(EventType.name).where(EventType.organization_id == organization_id)))
     if draft.name in names or draft.name in BY_NAME:
-        raise ConflictError(f"There is already an event type {draft.name}. Choose another name.")
+        raise _taken(draft.name)
     if len(names) >= MOST:
         raise InvalidError({"name": f"There are {MOST} event types, the most there can be. Delete one first."})
     row = EventType(id=new_id(), organization_id=organization_id, created_at=clock.now(), **asdict(draft))
     db.session.add(row)
-    db.session.flush()
+    try:
+        db.session.flush()
+    except IntegrityError:  # somebody else added it between our look and this
+        raise _taken(draft.name) from None
     _audit("event_type.created", row, after=_facts(row))
     return row
 
@@ -161,7 +162,7 @@ def delete(*, row: EventType) -> None:
     db.session.flush()
 
 
-def schemas(*, organization_id: uuid.UUID, names: set[str]) -> dict[str, Mapping[str, Any] | None]:
+def known(*, organization_id: uuid.UUID, names: set[str]) -> dict[str, Mapping[str, Any] | None]:
     """Return those of the names that are event types of the organization, each with the schema of its data."""
     found: dict[str, Mapping[str, Any] | None] = dict.fromkeys(names & BY_NAME.keys())
     rest = {name for name in names - BY_NAME.keys() if len(name) <= LONGEST_NAME and NAME.fullmatch(name)}
@@ -172,13 +173,8 @@ def schemas(*, organization_id: uuid.UUID, names: set[str]) -> dict[str, Mapping
     return found
 
 
-def misfits(schema: Mapping[str, Any], data: Any) -> tuple[str, str] | None:
-    """Return where data does not follow a schema, and how; None where it does."""
-    error = next(_validator(json.dumps(schema)).iter_errors(data), None)
-    if error is None:
-        return None
-    path = "".join(f".{each}" for each in error.instance_path)
-    return f"data{path}"[:_DETAIL], f"This does not follow the schema: {_short(error)}"
+def _taken(name: str) -> ConflictError:
+    return ConflictError(f"There is already an event type {name}. Choose another name.")
 
 
 def _checked(draft: Draft) -> Draft:
@@ -193,9 +189,9 @@ def _checked(draft: Draft) -> Draft:
         errors["description"] = f"Shorten the description to {LONGEST_DESCRIPTION} characters."
     if problem := _size_problem(draft.sample):
         errors["sample"] = problem
-    if draft.schema is not None and (problem := _schema_problem(draft.schema)):
+    if draft.schema is not None and (problem := _size_problem(draft.schema) or schemas.problem(draft.schema)):
         errors["schema"] = problem
-    elif draft.schema is not None and "sample" not in errors and (found := misfits(draft.schema, draft.sample)):
+    elif draft.schema and "sample" not in errors and (found := schemas.Checker(draft.schema).misfit(draft.sample)):
         errors["sample"] = found[1]
     if errors:
         raise InvalidError(errors)
@@ -208,33 +204,6 @@ def _size_problem(value: Any) -> str:
         return f"Shorten this to {LARGEST // 1024} KiB."
     # PostgreSQL keeps JSON as text that it reads, and knows no NUL.
     return "This must not contain the character NUL." if "\\u0000" in text else ""
-
-
-def _schema_problem(schema: Mapping[str, Any]) -> str:
-    if problem := _size_problem(schema):
-        return problem
-    try:
-        _validator(json.dumps(schema))
-    except ValidationError as error:
-        if isinstance(error.kind, ValidationErrorKind.Referencing):
-            return f"A reference leads nowhere, or out of the schema, and nothing is fetched: {_short(error)}"
-        return f"This is no JSON Schema: {_short(error)}"
-    return ""
-
-
-@lru_cache(maxsize=256)
-def _validator(text: str) -> Validator:
-    """Return what holds data against a schema: patterns take linear time, and nothing is fetched.
-
-    Raises:
-        ValidationError: the text is no schema.
-    """
-    return validator_for(json.loads(text), offline=True, pattern_options=RegexOptions(size_limit=1 << 20))
-
-
-def _short(error: ValidationError) -> str:
-    text = " ".join(error.message.split())
-    return text if len(text) <= _DETAIL else text[: _DETAIL - 1] + "…"
 
 
 def _some(names: list[str]) -> str:

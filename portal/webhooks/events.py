@@ -1,6 +1,7 @@
 """Accepting events: event, decisions and deliveries in one transaction, before the application has its answer."""
 
 import json
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from portal import clock
 from portal.database import db, new_id, wake_after_commit
 from portal.prepared import Prepared
 from portal.security.webhook_signatures import ID
-from portal.webhooks import event_types, filters
+from portal.webhooks import event_types, filters, schemas
 from portal.webhooks.errors import DuplicateEventError, InvalidError, TooLargeError
 from portal.webhooks.event_catalogue import BY_NAME
 from portal.webhooks.models import Delivery, DeliveryStatus, Event, EventType, Webhook, WebhookStatus
@@ -139,13 +140,18 @@ def known_types(organization_id: uuid.UUID) -> set[str]:
 
 def _require_known(organization_id: uuid.UUID, events: Sequence[NewEvent]) -> None:
     errors = {}
-    known = event_types.schemas(organization_id=organization_id, names={each.event_type for each in events})
+    known = event_types.known(organization_id=organization_id, names={each.event_type for each in events})
+    checkers = {name: schemas.Checker(schema) for name, schema in known.items() if schema is not None}
+    begun = time.thread_time()
     for number, each in enumerate(events):
         place = f"events.{number}." if len(events) > 1 else ""
         if each.event_type not in known:
             errors[f"{place}event"] = f"There is no event type {each.event_type[:100]}. Add it under Event types."
-        elif (schema := known[each.event_type]) is not None and (found := event_types.misfits(schema, each.data)):
-            errors[place + found[0]] = found[1]
+        elif (checker := checkers.get(each.event_type)) is not None:
+            if time.thread_time() - begun > schemas.SECONDS:
+                raise InvalidError({**errors, f"{place}data": schemas.TOO_LONG})
+            if found := checker.misfit(each.data):
+                errors[place + found[0]] = found[1]
         if each.event_id and not ID.fullmatch(each.event_id):
             errors[f"{place}id"] = "Use 1 to 64 letters, digits, _ and -."
     if errors:

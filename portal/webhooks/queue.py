@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, bindparam, exists, insert, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, insert, literal, null, or_, select, update
 from sqlalchemy.orm import aliased
 
 from portal.database import db, new_id
@@ -68,19 +68,27 @@ def waiting(now: datetime, *, but_for: Collection[uuid.UUID], limit: int) -> Seq
     return [(webhook_id, ordered) for webhook_id, ordered in found if webhook_id not in but_for][:limit]
 
 
-def claim(places: Mapping[uuid.UUID, int], *, ordered: Collection[uuid.UUID], now: datetime) -> list[Claimed]:
+def claim(
+    places: Mapping[uuid.UUID, int],
+    *,
+    ordered: Collection[uuid.UUID],
+    now: datetime,
+    but_for: Collection[uuid.UUID] = (),
+) -> list[Claimed]:
     """Claim due deliveries, oldest first. Runs inside a unit of work; any number of processes may do so at a time.
 
     Args:
         places: webhook → how many of its deliveries to claim at most.
         ordered: webhooks of which the next delivery waits for the one before.
         now: what is due now.
+        but_for: deliveries that the caller is sending. Their leases seem to have ended when a clock is set forward.
     """
     token, until = new_id(), now + LEASE
     claimed: list[Claimed] = []
     for webhook_id, most in places.items():
         due = _NEXT_IN_ORDER if webhook_id in ordered else _DUE
-        claimed += due.all(partial(Claimed, token), webhook=webhook_id, now=now, most=most)
+        found = due.all(partial(Claimed, token), webhook=webhook_id, now=now, most=most)
+        claimed += [each for each in found if each.delivery_id not in but_for]
     _CLAIM.many([{"of": each.delivery_id, "under": token, "until": until} for each in claimed])
     return claimed
 
@@ -115,14 +123,23 @@ _WAITING: Final = Prepared(
 _OF_WEBHOOK: Final = Delivery.webhook_id == bindparam("webhook", type_=Delivery.webhook_id.type)
 _DUE: Final = _next(_OF_WEBHOOK, Delivery.due_at)
 _waits: Final = aliased(Delivery)
-# The oldest delivery that is not over, if it is due: while it is under way or waits, none follows.
+_flies: Final = aliased(Delivery)
+# The oldest delivery that is not over, if it is due: while it is under way or waits, none follows. An older one that is
+# sent again by hand may come before one that is under way, and waits for it.
 _NEXT_IN_ORDER: Final = _next(
-    Delivery.id
-    == select(_waits.id)
-    .where(_waits.webhook_id == bindparam("webhook", type_=Delivery.webhook_id.type), _waits.due_at.is_not(None))
-    .order_by(_waits.id)
-    .limit(1)
-    .scalar_subquery()
+    and_(
+        Delivery.id
+        == select(_waits.id)
+        .where(_waits.webhook_id == bindparam("webhook", type_=Delivery.webhook_id.type), _waits.due_at.is_not(None))
+        .order_by(_waits.id)
+        .limit(1)
+        .scalar_subquery(),
+        ~exists().where(
+            _flies.webhook_id == bindparam("webhook", type_=Delivery.webhook_id.type),
+            _flies.due_at > bindparam("now", type_=Delivery.due_at.type),
+            _flies.lease_token.is_not(None),
+        ),
+    )
 )
 _CLAIM: Final = Prepared(
     update(Delivery)

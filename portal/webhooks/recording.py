@@ -1,5 +1,6 @@
 """Records what attempts came to, and what follows for their webhooks. Runs inside the dispatcher's unit of work."""
 
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import bindparam, func, literal, null, or_, update
+from sqlalchemy.exc import IntegrityError
 
-from portal.database import db
+from portal.database import db, unit_of_work
 from portal.prepared import Prepared
 from portal.webhooks import failing, queue
 from portal.webhooks.models import DeliveryStatus, Webhook
@@ -17,6 +19,7 @@ from portal.webhooks.sending import Endpoint, kept_headers
 from portal.webhooks.verdict import GIVES_UP_AFTER, INTERNAL, Verdict, judge
 from portal.webhooks.wire import Outgoing, Reply
 
+log = logging.getLogger("portal.webhooks")
 NOTED_EVERY = timedelta(minutes=1)
 """How exactly the time of a webhook's last success is kept."""
 
@@ -69,6 +72,19 @@ def record(outcomes: Sequence[Outcome], now: datetime) -> None:
         by_webhook.setdefault(each.endpoint.webhook_id, []).append(each)
     for webhook_id in sorted(by_webhook):  # always in the same order, so that two processes cannot wait for each other
         _note(webhook_id, by_webhook[webhook_id], now)
+
+
+def record_singly(outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Write each outcome by itself, so that one that does not fit holds back no other. Owns its transactions.
+
+    Such is one that was written before by a commit whose answer got lost, or whose delivery is not there any more.
+    """
+    for each in outcomes:
+        try:
+            with unit_of_work():
+                record([each], now)
+        except IntegrityError:
+            log.warning("an attempt of delivery %s does not fit what is stored", each.done.claimed.delivery_id)
 
 
 def _note(webhook_id: uuid.UUID, outcomes: Sequence[Outcome], now: datetime) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Select, delete, exists, select, update
 from portal import clock, progress
 from portal.accounts.models import Organization
 from portal.database import db, reading, unit_of_work
-from portal.webhooks import queries
-from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event
+from portal.webhooks import queries, service
+from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
 
 BODIES: Final = timedelta(days=30)
 """How long the bodies and headers of events and answers are kept."""
@@ -32,6 +32,7 @@ def tidy() -> int:
     Returns:
         How many rows it looked at.
     """
+    _end_left_over()
     with reading() as session:
         organizations = session.scalars(select(Organization.id)).all()
     left, total = MOST_BATCHES, 0
@@ -44,6 +45,15 @@ def tidy() -> int:
                 if looked_at < BATCH:
                     break
     return total
+
+
+def _end_left_over() -> None:
+    """End deliveries to deleted webhooks: events that were accepted in the same moment may not have seen it."""
+    waits = exists().where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_not(None))
+    with unit_of_work() as session:
+        gone = session.scalars(select(Webhook.id).where(Webhook.deleted_at.is_not(None), waits)).all()
+        if gone:
+            service.end_deliveries(gone)
 
 
 def _batch(organization_id: uuid.UUID, job: str, step: Step, age: timedelta) -> int:

@@ -111,14 +111,19 @@ def delete(*, webhook: Webhook) -> None:
     webhook.deleted_at = webhook.updated_at = now
     webhook.status = WebhookStatus.DISABLED
     webhook.secret_sealed, webhook.previous_sealed, webhook.headers_sealed = b"", None, None
+    end_deliveries([webhook.id])
+    _audit("webhook.deleted", webhook, before=_shown(webhook))
+    db.session.flush()
+
+
+def end_deliveries(webhook_ids: Sequence[uuid.UUID]) -> None:
+    """End what waits for webhooks that are deleted."""
     db.session.execute(
         update_rows(Delivery)
-        .where(Delivery.webhook_id == webhook.id, Delivery.due_at.is_not(None))
+        .where(Delivery.webhook_id.in_(webhook_ids), Delivery.due_at.is_not(None))
         .values(status=DeliveryStatus.FAILED, due_at=None, lease_token=None, error_class="webhook_deleted"),
         execution_options={"synchronize_session": False},
     )
-    _audit("webhook.deleted", webhook, before=_shown(webhook))
-    db.session.flush()
 
 
 def rotate(*, webhook: Webhook, overlap: timedelta = OVERLAP) -> str:

@@ -61,11 +61,11 @@ def judge(reply: Reply, *, attempts: int, policy: RetryPolicy, now: datetime) ->
 def retry_after(text: str, now: datetime) -> int | None:
     """Return the seconds that the header Retry-After (RFC 9110) asks for, None where it is missing or unreadable."""
     text = text.strip()
-    if re.fullmatch("[0-9]{1,9}", text):
-        return int(text)
+    if re.fullmatch("[0-9]{1,20}", text):
+        return min(int(text), LONGEST_RETRY_AFTER)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0, round((at - now).total_seconds()))

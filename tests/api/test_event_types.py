@@ -1,11 +1,20 @@
 """The endpoints of event types, and what a schema lets through."""
 
+import threading
+from datetime import datetime
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
+from portal import clock
+from portal.database import reading, unit_of_work
+from portal.webhooks import event_types, schemas
+from portal.webhooks.errors import ConflictError
 from portal.webhooks.event_catalogue import KNOWN
+from portal.webhooks.event_types import Draft
+from portal.webhooks.models import EventType
 from tests.api.conftest import Caller, make_token
 from tests.support.integrations import trail
 from tests.support.people import Team, make_team
@@ -16,6 +25,36 @@ SCHEMA = {"type": "object", "required": ["id"], "properties": {"id": {"type": "s
 NEW: dict[str, Any] = {
     "name": "invoice.paid", "group": "INVOICES", "description": "Paid", "sample": {"id": "inv_7"}, "schema": SCHEMA,
 }  # fmt: skip
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"not": nested(depth - 1)} if depth else {}
+
+
+def doubled(depth: int) -> dict[str, Any]:
+    """Return a schema of a few lines that takes a value 2 to the power of the depth times."""
+    steps = {f"d{number}": {"allOf": [{"$ref": f"#/$defs/d{number + 1}"}] * 2} for number in range(depth)}
+    return {"$ref": "#/$defs/d0", "$defs": {**steps, f"d{depth}": {}}}
+
+
+HOSTILE: dict[str, dict[str, Any]] = {
+    "around in a circle": {"properties": {"a": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}}},
+    "to itself": {"$ref": "#"},
+    "by an anchor": {"$anchor": "top", "items": {"allOf": [{"$ref": "#top"}] * 2}},
+    "by a dynamic reference": {"$dynamicAnchor": "top", "items": {"allOf": [{"$dynamicRef": "#top"}] * 2}},
+    "by an address of its own": {"$defs": {"a": {"$id": "https://a.example/", "not": {"$ref": "#"}}}},
+    "doubled": doubled(40),
+    "a long pattern": {"pattern": "^[01]*1[01]{5000}2"},
+    "many patterns": {"allOf": [{"pattern": f"^[01]*1[01]{{{number}}}2"} for number in range(200, 240)]},
+    "many keys with patterns": {"patternProperties": {f"[01]*1[01]{{{number}}}2": {} for number in range(200, 240)}},
+    "many alternatives": {"items": {"anyOf": [{"const": number} for number in range(1000)]}},
+    "many values": {"items": {"enum": [{"a": number} for number in range(1000)]}},
+    "uniqueness": {"items": {"allOf": [{"uniqueItems": True}] * 100}},
+    "a long way": {
+        "$ref": "#/$defs/d0",
+        "$defs": {f"d{number}": {"$ref": f"#/$defs/d{(number + 1) % 1500}"} for number in range(1500)},
+    },
+}
 
 
 @pytest.fixture
@@ -107,6 +146,7 @@ def test_what_a_webhook_names_is_not_deleted(app: Flask, team: Team, api: Caller
         ({"schema": {"pattern": "(?<=a)b"}}, "schema"),
         ({"schema": {"title": "x" * 70_000}}, "schema"),
         ({"schema": []}, "schema"),
+        ({"schema": nested(300)}, "schema"),
     ],
 )
 def test_wrong_values_are_named(app: Flask, api: Caller, changes: dict[str, Any], field: str) -> None:
@@ -134,3 +174,71 @@ def test_a_misfit_says_where_it_is(app: Flask, api: Caller, send: Caller) -> Non
     assert stored_events(app) == []
     long = send.refused("POST", "/events", {"event": "invoice.paid", "data": "x" * 100_000})["data"]
     assert len(long) < 300
+
+
+@SQLITE
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_schema_that_could_take_long_is_refused(app: Flask, api: Caller, name: str) -> None:
+    """A validator cannot be interrupted, and holds up the whole process."""
+    new = {**NEW, "sample": 1, "schema": HOSTILE[name]}
+    found = api.refused("POST", "/event-types", new)
+    assert set(found) == {"schema"}
+
+
+@SQLITE
+def test_a_rich_schema_is_no_hostile_one(app: Flask, api: Caller, send: Caller) -> None:
+    code = {"type": "string", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"}
+    email = {"type": "string", "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"}
+    person = {"type": "object", "properties": {"id": {"$ref": "#/$defs/code"}, "mail": {"$ref": "#/$defs/mail"}}}
+    people = {f"person{number}": {"$ref": "#/$defs/person"} for number in range(10)}
+    places = {f"place{number}": {"enum": ["a", "b", "c"]} for number in range(20)}
+    defs = {"code": code, "mail": email, "person": person}
+    schema = {"type": "object", "properties": {**people, **places}, "$defs": defs, "additionalProperties": False}
+    assert api("POST", "/event-types", {**NEW, "sample": {"place1": "b"}, "schema": schema}).status_code == 201
+    wrong = {"person3": {"id": "x"}}
+    assert set(send.refused("POST", "/events", {"event": "invoice.paid", "data": wrong})) == {"data.person3.id"}
+
+
+@SQLITE
+def test_the_first_misfit_is_enough(app: Flask, api: Caller, send: Caller) -> None:
+    """To collect all of them would take minutes."""
+    schema = {"items": {"anyOf": [{"const": -number} for number in range(1, 100)]}}
+    api("POST", "/event-types", {**NEW, "sample": [], "schema": schema})
+    found = send.refused("POST", "/events", {"event": "invoice.paid", "data": [7] * 60_000})
+    assert set(found) == {"data.0"}
+
+
+@SQLITE
+def test_a_batch_that_takes_too_long_is_refused(
+    app: Flask, api: Caller, send: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api("POST", "/event-types", NEW)
+    monkeypatch.setattr(schemas, "SECONDS", -1.0)
+    batch = [{"event": "job.created", "data": 1}, {"event": "invoice.paid", "data": {"id": "a"}}]
+    assert send.refused("POST", "/events/batch", {"events": batch}) == {"events.1.data": schemas.TOO_LONG}
+    assert stored_events(app) == []
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_of_two_who_add_the_same_type_at_once_one_is_told_so(
+    app: Flask, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is stored between the look at what there is and the write."""
+    now = clock.now
+
+    def other_first() -> datetime:
+        monkeypatch.setattr(clock, "now", now)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        return now()
+
+    def other() -> None:
+        with app.app_context(), unit_of_work():
+            event_types.create(organization_id=team.organization_id, draft=Draft(name="invoice.paid"))
+
+    monkeypatch.setattr(clock, "now", other_first)
+    with app.app_context(), pytest.raises(ConflictError, match=r"already an event type invoice\.paid"), unit_of_work():
+        event_types.create(organization_id=team.organization_id, draft=Draft(name="invoice.paid"))
+    with app.app_context(), reading() as session:
+        assert session.scalars(select(EventType.name)).all() == ["invoice.paid"]

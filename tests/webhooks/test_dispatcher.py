@@ -215,14 +215,17 @@ def test_a_secret_that_cannot_be_opened_is_a_fault_of_ours(
     app: Flask, settings: Settings, team: Team, receiver: Receiver
 ) -> None:
     """It ends as the portal's own dead letter, and says nothing about the receiver."""
-    once = RetryPolicy(max_retries=1, first_delay=1, max_delay=1, jitter=False)
+    once = RetryPolicy(max_retries=1, first_delay=60, jitter=False)
     hook, _ = make_webhook(app, team.organization_id, receiver.url, retry=once)
     with app.app_context(), unit_of_work() as session:
         session.execute(update(Webhook).values(secret_sealed=b"sealed by a key that is gone"))
     with app.app_context():
         testing.send_test(organization_id=team.organization_id, webhook_id=hook, event_type="job.created", data={})
-    with dispatching(app, settings):
+    with dispatching(app, settings) as dispatcher:
         emit(app, team.organization_id)
+        until(lambda: len(attempts(app)) == 2)
+        all_due(app)
+        dispatcher.wake()
         until(lambda: over(app))
     assert [each.status for each in deliveries(app)] == [DeliveryStatus.FAILED, DeliveryStatus.DEAD]
     assert {each.error_class for each in attempts(app)} == {"internal"}
@@ -235,15 +238,21 @@ def test_a_dead_letter_that_is_retried_has_all_retries_ahead_of_it(
     app: Flask, settings: Settings, team: Team, receiver: Receiver
 ) -> None:
     receiver.answer = lambda handler: reply(handler, 500 if len(receiver.got) < 4 else 200)
-    once = RetryPolicy(max_retries=1, first_delay=1, max_delay=1, jitter=False)
+    once = RetryPolicy(max_retries=1, first_delay=60, jitter=False)
     make_webhook(app, team.organization_id, receiver.url, retry=once)
-    with dispatching(app, settings):
+    with dispatching(app, settings) as dispatcher:
         emit(app, team.organization_id)
+        until(lambda: len(attempts(app)) == 1)
+        all_due(app)
+        dispatcher.wake()
         until(lambda: over(app))
         [dead] = deliveries(app)
         assert (dead.status, dead.attempt_number) == (DeliveryStatus.DEAD, 2)
         with app.app_context(), unit_of_work():
             dead_letters.retry(organization_id=team.organization_id, delivery_id=dead.id)
+        until(lambda: len(attempts(app)) == 3)
+        all_due(app)
+        dispatcher.wake()
         until(lambda: deliveries(app)[0].status is DeliveryStatus.SUCCESS)
     assert [each.attempt_number for each in attempts(app)] == [1, 2, 3, 4]
     assert [each.headers["X-Portal-Attempt"] for each in receiver.got] == ["1", "2", "3", "4"]
