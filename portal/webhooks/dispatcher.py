@@ -11,7 +11,6 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,6 +24,7 @@ from portal.security.addresses import AddressPolicy, NetworkError
 from portal.security.network import Address
 from portal.webhooks import queue, recording, sending
 from portal.webhooks.events import WAKE
+from portal.webhooks.lookups import Lookups
 from portal.webhooks.models import Webhook
 from portal.webhooks.queue import Claimed
 from portal.webhooks.recording import Outcome
@@ -45,8 +45,6 @@ GATHER_LONGER: Final = 0.025
 MANY: Final = 4
 READ_AGAIN: Final = timedelta(seconds=5)
 """How long a webhook's settings are taken as they were read."""
-ADDRESS_SECONDS: Final = 30.0
-"""How long a name's address is used again without looking it up."""
 PAUSE_AFTER_FAULT: Final = 1.0
 MOST_LOST: Final = 10
 """Attempts beyond its retries that a delivery may lose with their processes; then it may be what ends them."""
@@ -69,17 +67,12 @@ class Dispatcher:
         """
         self._app = app
         self._most = concurrency
-        self._policy = policy
         self._wire: Wire[Sent] = Wire(most=concurrency, ca_file=ca_file)
-        self._lookups = ThreadPoolExecutor(max_workers=8, thread_name_prefix="webhook-dns")
+        self._lookups = Lookups(policy, self._wire.wake)
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
         self._stopping = threading.Event()
         self._woken = True
         self._endpoints: dict[uuid.UUID, Endpoint] = {}
-        self._addresses: dict[tuple[str, int, bool], tuple[float, Address | NetworkError]] = {}
-        self._found: deque[tuple[Endpoint, Claimed, Address | NetworkError]] = deque()
-        self._looking = 0
-        self._looked_up: deque[tuple[Endpoint, Claimed, Address | NetworkError]] = deque()
         self._shares = Shares(concurrency)
         self._sent_at: dict[uuid.UUID, deque[float]] = {}
         self._flying: dict[uuid.UUID, float] = {}
@@ -112,7 +105,7 @@ class Dispatcher:
         self._wire.wake()
         if self._thread.ident is not None:
             self._thread.join(timeout)
-        self._lookups.shutdown(wait=False, cancel_futures=True)
+        self._lookups.close()
 
     def _run(self) -> None:
         with self._app.app_context():
@@ -126,7 +119,7 @@ class Dispatcher:
             self._wire.close()
 
     def _is_empty(self) -> bool:
-        return not (self._wire.busy or self._looking or self._found or self._results or self._too_late)
+        return not (self._wire.busy or self._lookups.count or self._results or self._too_late)
 
     def _turn(self) -> None:
         """One round: write and claim if it is time, start what is ready, wait for what comes back."""
@@ -153,7 +146,7 @@ class Dispatcher:
         if len(self._results) >= GROUP_MOST:
             return 0.0
         until = self._oldest_result + GROUP_SECONDS if self._results else math.inf
-        rests = not (self._wire.busy or self._found or self._looking)
+        rests = not (self._wire.busy or self._lookups.count)
         return min(until, self._last_look + self._gather) if rests else until
 
     def _look_at(self) -> float:
@@ -161,7 +154,7 @@ class Dispatcher:
         return min(self._next_look, self._last_look + self._gather) if self._woken else self._next_look
 
     def _wait(self) -> float:
-        if self._found:
+        if self._lookups.has_ready:
             return 0.0
         return max(0.0, min(LOOK_EVERY, self._exchange_at() - time.monotonic()))
 
@@ -198,7 +191,7 @@ class Dispatcher:
                 self._look_up(endpoints[each.webhook_id], each)
 
     def _free(self) -> int:
-        return self._wire.free - self._looking - len(self._found)
+        return self._wire.free - self._lookups.count
 
     def _claim(self, now: datetime) -> list[Claimed]:
         """Claim as many as there is room for."""
@@ -237,41 +230,17 @@ class Dispatcher:
         return fresh
 
     def _look_up(self, endpoint: Endpoint, claimed: Claimed) -> None:
-        """Find the address of an endpoint, in a thread where it is not known yet: a name service may be slow."""
+        """Find the address of an endpoint; what cannot be sent at all ends here."""
         if endpoint.fault:
             self._fail(endpoint, claimed, Reply(error=INTERNAL, detail=endpoint.fault))
-            return
-        if claimed.attempt_number - claimed.attempts_before > endpoint.policy.max_retries + MOST_LOST:
+        elif claimed.attempt_number - claimed.attempts_before > endpoint.policy.max_retries + MOST_LOST:
             self._fail(endpoint, claimed, Reply(error=INTERNAL, detail="The portal ended again and again meanwhile."))
-            return
-        key = (endpoint.host, endpoint.port, endpoint.encrypted)
-        known = self._addresses.get(key)
-        if known and known[0] > time.monotonic():
-            self._found.append((endpoint, claimed, known[1]))
-            return
-        self._looking += 1
-        self._lookups.submit(self._address, endpoint, claimed)
-
-    def _address(self, endpoint: Endpoint, claimed: Claimed) -> None:
-        """Look an address up. Runs in a thread of its own, and leaves all counting to the dispatcher's."""
-        found: Address | NetworkError
-        try:
-            found = sending.address_of(endpoint, self._policy)
-        except NetworkError as error:
-            found = error
-        self._looked_up.append((endpoint, claimed, found))
-        self._wire.wake()
+        else:
+            self._lookups.add(endpoint, claimed)
 
     def _start_found(self) -> None:
-        while self._looked_up:
-            endpoint, claimed, found = self._looked_up.popleft()
-            self._looking -= 1
-            if isinstance(found, Address):
-                key = (endpoint.host, endpoint.port, endpoint.encrypted)
-                self._addresses[key] = (time.monotonic() + ADDRESS_SECONDS, found)
-            self._found.append((endpoint, claimed, found))
-        while self._found and self._wire.free:
-            self._start_one(*self._found.popleft())
+        while self._wire.free and (found := self._lookups.take()):
+            self._start_one(*found)
 
     def _start_one(self, endpoint: Endpoint, claimed: Claimed, found: Address | NetworkError) -> None:
         """Begin to send a delivery; one that cannot be begun ends here and holds back no other."""

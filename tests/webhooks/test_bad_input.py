@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import new_id, unit_of_work
 from portal.settings import Settings
-from portal.webhooks import dispatcher, recording, retention, service, verdict
+from portal.webhooks import dispatcher, lookups, recording, retention, service, verdict
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Webhook
 from portal.webhooks.retry import RetryPolicy
 from tests.support.disk import disk_of
@@ -171,7 +171,7 @@ def test_a_name_that_flips_to_a_private_address_is_refused(
         return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    monkeypatch.setattr(dispatcher, "ADDRESS_SECONDS", 0.0)
+    monkeypatch.setattr(lookups, "ADDRESS_SECONDS", 0.0)
     receiver.answer = lambda handler: reply(handler, 500)
     make_webhook(app, team.organization_id, receiver.url.replace("127.0.0.1", "hooks.example.org"))
     with dispatching(app, settings):
