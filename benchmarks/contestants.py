@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-THREADS = 8
+THREADS = 12
 """Threads that hand events over at the same time."""
 
 

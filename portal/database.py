@@ -1,12 +1,13 @@
 """The database: declarative base, column types, the one committing construct, wake-ups and pages by key."""
 
+import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -16,7 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, event
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session, scoped_session
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
@@ -86,6 +87,17 @@ def new_id() -> uuid.UUID:
     return uuid.UUID(bytes=made.bytes)
 
 
+def first_id(moment: datetime, shift: timedelta = timedelta(0)) -> uuid.UUID:
+    """Return the smallest id of a moment: the first 48 bits of a UUID version 7 are its milliseconds (RFC 9562).
+
+    Args:
+        moment: any, the first and last that there are too.
+        shift: is added to it.
+    """
+    milliseconds = int((moment.timestamp() + shift.total_seconds()) * 1000)
+    return uuid.UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80)
+
+
 # A unit of work takes SQLite's write lock at its start: two that read first and write later would
 # otherwise lose updates or fail at once. All else keeps to a snapshot and never waits for a writer.
 _begin: ContextVar[str] = ContextVar("portal_begin", default="DEFERRED")
@@ -123,7 +135,10 @@ def _require_alive(connection: Any, record: ConnectionPoolEntry, _proxy: object)
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"BEGIN {_begin.get()}")
+        try:
+            connection.connection.cursor().execute(f"BEGIN {_begin.get()}")
+        except sqlite3.Error as error:
+            raise DBAPIError.instance("BEGIN", None, error, sqlite3.Error, dialect=connection.dialect) from error
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from flask import Flask
 from portal import clock
 from portal.accounts import housekeeping
 from portal.database import db, on_wake
+from portal.health import rollups
 from portal.health.runner import CheckRunner
 from portal.integrations.service import WAKE
 from portal.listening import Listener
@@ -68,6 +69,8 @@ class Scheduler:
             Job("failing-webhooks", 60, failing.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),
+            Job("health-rollups", 60, rollups.fold_due),
+            Job("health-retention", 600, rollups.tidy),
         )
 
     def start(self) -> None:

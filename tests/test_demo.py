@@ -15,7 +15,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from portal import clock, demo
 from portal.audit.models import AuditEntry
 from portal.database import db
-from portal.health.models import HealthLog
+from portal.health.models import HealthLog, HealthRollup
 from portal.integrations.models import Integration
 from portal.providers import catalogue
 from portal.providers.sandboxed import sandbox_context
@@ -60,7 +60,8 @@ def test_organization_is_filled_once_and_replaced_on_demand(portal: Flask, monke
 
 @on_sqlite
 def test_history_is_there_for_what_was_verified(portal: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "EVERY", timedelta(hours=6))
+    monkeypatch.setattr(demo.checked, "EVERY", timedelta(hours=6))
+    monkeypatch.setattr(demo.checked, "SELDOM", timedelta(hours=24))
     monkeypatch.setattr(demo.history, "make_webhooks", lambda **_: None)
     with portal.app_context():
         demo.fill(reset=False)
@@ -68,8 +69,11 @@ def test_history_is_there_for_what_was_verified(portal: Flask, monkeypatch: pyte
         counted = {name: (count, first) for name, count, first in db.session.execute(logs.group_by(Integration.name))}
         assert set(counted) == {each.name for each in demo.EXAMPLES if each.verified}
         for count, first in counted.values():
-            assert 10 <= count <= 13
-            assert clock.now() - first <= timedelta(days=demo.DAYS, minutes=1)
+            assert 35 <= count <= 43
+            assert clock.now() - first <= timedelta(days=30, minutes=1), "older logs are rolled up and gone"
+        oldest = db.session.scalar(select(func.min(HealthRollup.start)))
+        assert oldest is not None
+        assert oldest < clock.now() - timedelta(days=80)
 
 
 @pytest.mark.parametrize("example", demo.EXAMPLES, ids=lambda example: example.name)

@@ -12,9 +12,9 @@ from sqlalchemy import event, text
 
 from portal import clock
 from portal.database import db, reading, unit_of_work
-from portal.health import checks, metrics
+from portal.health import checks, metrics, rollups
 from portal.health import service as health
-from portal.health.models import HealthCheckRun
+from portal.health.models import HealthCheckRun, Span
 from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import Integration
@@ -71,6 +71,11 @@ def grow(app: Flask, team: Team) -> tuple[uuid.UUID, uuid.UUID]:
             "response_time_ms": "i", "metadata": "'{}'", "checked_at": ago,
         }  # fmt: skip
         _insert(statement, "health_logs", logs, LOGS_OF_EACH, "integrations")
+        hours = {
+            "integration_id": "integrations.id", "span": "'hour'", "start": ago, "checks": "i", "failures": "0",
+            "observed_ms": "3600000", "down_ms": "0", "histogram": "'{}'",
+        }  # fmt: skip
+        _insert(statement, "health_rollups", hours, LOGS_OF_EACH, "integrations")
         runs = {"id": new, "organization_id": "id", "total": "1", "started_by": "'x'", "started_at": ago}
         _insert(statement, "health_check_runs", runs, RUNS, "organizations")
         events = {
@@ -171,7 +176,10 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
             "uq_integrations_live_name",
             read(lambda: queries.of_provider(organization_id=organization, provider="telnyx"))),
         "figures of an integration": (
-            "ix_health_logs_of_integration", read(lambda: metrics.of(integration_id=integration, window="24h"))),
+            "ix_health_logs_of_integration", read(lambda: metrics.of(integration=row, window="24h"))),
+        "rollups of an integration": (
+            "_health_rollups",  # its primary key, which each database names in its own way
+            read(lambda: rollups.read([integration], Span.HOUR, clock.now() - checks.LEASE, clock.now()))),
         "progress of a run": ("ix_integrations_run", read(lambda: health.progress(started))),
         "logs of a run": ("ix_health_logs_of_run", read(lambda: health.progress(started))),
         "events that a webhook did not get": (

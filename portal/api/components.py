@@ -131,12 +131,15 @@ FIXED: Final[dict[str, Schema]] = {
         checked_at=s.moment(),
     ),
     "Metrics": s.record(
-        uptime_pct=s.maybe(s.number("Checks that found no outage, in percent; null without checks.", high=100)),
+        uptime_pct=s.maybe(s.number("Observed time without outage, in percent; null without any.", high=100)),
         error_rate=s.maybe(s.number("Share of failed checks; null without checks.", high=1)),
-        p50_ms=s.maybe(s.whole("Of the checks that passed; null where none did.")),
+        p50_ms=s.maybe(s.whole("Of the checks that passed, off by less than 7 %; null where none did.")),
         p95_ms=s.maybe(s.whole()),
         p99_ms=s.maybe(s.whole()),
         checks=s.whole(),
+        failures=s.whole("How many of the checks failed."),
+        down_seconds=s.whole("Time in outage: from a failed check to the next one."),
+        observed_seconds=s.whole("Time for which it is known how things were."),
     ),
     "AuditEntry": s.record(
         id=s.identifier(),

@@ -94,7 +94,7 @@ def list_health_logs(integration_id: uuid.UUID, *, query: Mapping[str, Any]) -> 
 )
 def integration_metrics(integration_id: uuid.UUID, *, query: Mapping[str, Any]) -> presenting.Json:
     """Show uptime, failures and response times over a window."""
-    return presenting.metrics(metrics.of(integration_id=_get(integration_id).id, window=query["window"]))
+    return presenting.metrics(metrics.of(integration=_get(integration_id), window=query["window"]))
 
 
 def _get(integration_id: uuid.UUID) -> Integration:

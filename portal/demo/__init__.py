@@ -1,10 +1,9 @@
 """The demo organization: members, integrations and webhooks wired to the sandbox, and some days of their past."""
 
-import random
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from flask import current_app
 from sqlalchemy import Select, delete, select
@@ -14,15 +13,13 @@ from portal.accounts import hashing, service, two_factor
 from portal.accounts.models import Membership, Organization, User
 from portal.audit import trail
 from portal.audit.trail import Actor
-from portal.database import db, new_id, reading, unit_of_work
-from portal.demo import history, receiving
-from portal.health.models import HealthLog, LogStatus
+from portal.database import reading, unit_of_work
+from portal.demo import checked, history, receiving
 from portal.integrations import drafts
 from portal.integrations import service as integrations
 from portal.integrations.drafts import Submission
-from portal.integrations.models import CheckKind, Integration
+from portal.integrations.models import Integration
 from portal.providers import catalogue
-from portal.providers.base import Outcome
 from portal.settings import Settings
 from portal.web.access import Role
 
@@ -35,7 +32,6 @@ SENDGRID_KEY = "SG.sandbox-key-that-sends." + "whoever-holds-this-key-opens-only
 TWILIO_ACCOUNT = {"account_sid": "AC" + "5a" * 16, "auth_token": "7e" * 16, "from_number": "+61491570006"}
 DEMO = Actor("command", name="Demo")
 DAYS = 3
-EVERY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,13 @@ def fill(*, reset: bool) -> list[Login]:
             logins = [_person(each, place, password_hash) for each in PEOPLE]
         for example in EXAMPLES:
             with unit_of_work():
-                _history(_integration(example, place), example)
+                integration = _integration(example, place)
+                if example.verified:
+                    checked.make_logs(
+                        integration, seed=example.name, host=f"{example.host} did not answer on port {example.port}",
+                        usual_ms=example.usual_ms,
+                    )  # fmt: skip
+        checked.roll_up()
     return logins
 
 
@@ -201,30 +203,3 @@ def _integration(example: Example, place: Organization) -> Integration:
     integration = integrations.create(organization_id=place.id, user_id=None, draft=draft, verified=example.verified)
     integrations.set_enabled(integration=integration, enabled=example.enabled)
     return integration
-
-
-def _history(integration: Integration, example: Example) -> None:
-    """Store made-up health logs of the last days, so that lists and filters have something to show."""
-    if not example.verified:
-        return
-    source = random.Random(example.name)  # noqa: S311 - made-up figures, the same at each run
-    moment, until = clock.now() - timedelta(days=DAYS), clock.now() - EVERY
-    while moment < until:
-        db.session.add(_log(integration, moment, example, source))
-        moment += EVERY * source.uniform(0.95, 1.05)
-
-
-def _log(integration: Integration, moment: datetime, example: Example, source: random.Random) -> HealthLog:
-    failed = source.random() < 0.004
-    return HealthLog(
-        id=new_id(),
-        organization_id=integration.organization_id,
-        integration_id=integration.id,
-        check_type=CheckKind.SCHEDULED,
-        status=LogStatus.FAILURE if failed else LogStatus.SUCCESS,
-        response_time_ms=10_000 if failed else max(5, round(source.lognormvariate(0, 0.35) * example.usual_ms)),
-        error_class=Outcome.TIMEOUT if failed else None,
-        error_message=f"{example.host} did not answer on port {example.port} within 10 s." if failed else None,
-        detail={"steps": [], "asked_by": ""},
-        checked_at=moment,
-    )

@@ -59,3 +59,30 @@ class HealthCheckRun(Base):
 
 
 Index("ix_health_check_runs_newest", HealthCheckRun.organization_id, HealthCheckRun.started_at.desc())
+
+
+class Span(StrEnum):
+    """How long a stretch a rollup covers."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+
+class HealthRollup(Base):
+    """What the checks of one integration came to in an hour or a day (UTC), for when the logs are gone."""
+
+    __tablename__ = "health_rollups"
+
+    integration_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("integrations.id", ondelete="CASCADE"), primary_key=True
+    )
+    span: Mapped[str] = mapped_column(String(4), primary_key=True)
+    start: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    checks: Mapped[int]
+    failures: Mapped[int]
+    observed_ms: Mapped[int]
+    down_ms: Mapped[int]
+    histogram: Mapped[dict[str, int]] = mapped_column(JSON)
+
+
+Index("ix_health_rollups_age", HealthRollup.span, HealthRollup.start)

@@ -8,9 +8,11 @@ from urllib.parse import urlencode
 from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
+from portal import clock
 from portal.accounts import service as accounts
 from portal.audit import access as credential_access
 from portal.database import reading, unit_of_work
+from portal.health import charts, metrics
 from portal.health import service as health
 from portal.health.service import Disabled, LogFilters
 from portal.integrations import credentials, presenting, queries
@@ -40,6 +42,7 @@ STATUS_CHOICES = [
 NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
 COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
 LOGS_ON_DETAIL = 10
+DAYS_IN_ROW = 30
 MOST_SHOWN = 200
 """Rows that the list may grow to; it is fetched anew as a whole while the page is open."""
 
@@ -109,6 +112,7 @@ def _checked(integration: Integration, report: Report | None, said: str, tone: s
     """Answer a check where it was asked for: in its row, on the detail page, or by a toast on the page before."""
     if request.headers.get("HX-Target", "").startswith("row-"):
         shown = _summary() | {"integration": _get(integration.id), "quick": report, "oob": True}
+        shown["strips"] = _strips([integration])
         response = fragment("overview/checked.html", "answer", **shown)
     elif wants_fragment():
         response = trigger(Response(status=204), "integrations-changed")
@@ -148,6 +152,7 @@ def _board() -> dict[str, Any]:
     place = {"cursor": args.get("cursor", ""), "shown": shown if shown > PAGE else ""}
     return _summary() | {
         "integrations": found.items,
+        "strips": _strips(found.items),
         "total": "10,000+" if total > COUNT_LIMIT else f"{total:,}",
         "more": _more(chosen, place, shown, found.next_cursor),
         "filters_on": bool(filters),
@@ -160,6 +165,13 @@ def _board() -> dict[str, Any]:
         "quick": None,
         "every": LIVELY if is_busy(found.items, progress) else CALM,
     }
+
+
+def _strips(integrations: Sequence[Integration]) -> dict[uuid.UUID, charts.MiniStrip]:
+    """Return the strip of each row."""
+    ids = [each.id for each in integrations]
+    found = metrics.days(organization_id=identity().organization_id, integration_ids=ids, count=DAYS_IN_ROW)
+    return {each: charts.mini(days) for each, days in found.items()}
 
 
 def _shown(text: str) -> int:
@@ -197,7 +209,7 @@ def _detail(integration: Integration) -> dict[str, Any]:
     filters = LogFilters(integration_id=integration.id)
     provider = catalogue.get(integration.provider)
     logs = health.logs(organization_id=organization_id, filters=filters, limit=LOGS_ON_DETAIL)
-    return {
+    return _figures(integration) | {
         "integration": integration,
         "provider": provider,
         "facts": presenting.facts(integration, credentials.stored(integration)),
@@ -209,4 +221,20 @@ def _detail(integration: Integration) -> dict[str, Any]:
         "value": integration.health_check_interval_minutes,
         "error": None,
         "every": LIVELY if integration.check_token else CALM,
+    }
+
+
+def _figures(integration: Integration) -> dict[str, Any]:
+    """Return uptime in all windows, the strip of days, and the response times of the chosen window."""
+    window = request.args.get("window", "")
+    window = window if window in metrics.WINDOWS else "24h"
+    parts = metrics.parts_of_all(integration=integration)
+    days = metrics.days(organization_id=integration.organization_id, integration_ids=[integration.id])
+    return {
+        "window": window,
+        "words": charts.WORDS,
+        "uptime": {each: metrics.total(found) for each, found in parts.items()},
+        "figures": metrics.total(parts[window]),
+        "strip": charts.strip(days[integration.id]),
+        "chart": charts.chart(parts[window], window=window, now=clock.now()),
     }

@@ -1,6 +1,7 @@
 """Jinja filters: how times, durations and numbers are written."""
 
-from datetime import datetime, timedelta
+import math
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Flask, g, has_request_context
@@ -94,6 +95,36 @@ def duration(milliseconds: float | None) -> str:
     return f"{milliseconds:,.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:,.1f} s"
 
 
+def down_time(seconds: int) -> str:
+    """Write a length of time in two units at most, as in "2 h 23 min"."""
+    minutes = seconds // 60
+    if not minutes:
+        return f"{seconds} s"
+    days, rest = divmod(minutes, 1440)
+    hours, minutes = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    return " ".join([f"{count} {unit}" for count, unit in parts if count][:2])
+
+
+def uptime(share: float) -> str:
+    """Write a share of uptime with two decimals, cut: only what was never down is 100."""
+    return f"{math.floor(share * 100 + 1e-6) / 100:.2f}%"
+
+
+def stretch(moment: datetime, hourly: bool, short: bool = False) -> str:
+    """Write which hour or day a figure is of; hours in the viewer's time zone, days as they were rolled up, in UTC.
+
+    Args:
+        moment: its start.
+        hourly: whether it is an hour.
+        short: leave the date out.
+    """
+    if not hourly:
+        return f"{moment.astimezone(UTC).day} {moment.astimezone(UTC):%b}"
+    local = moment.astimezone(zone())
+    return f"{local:%H:%M}" if short else f"{local.day} {local:%b, %H:%M}"
+
+
 def number(value: int) -> str:
     """Write a whole number with commas."""
     return f"{value:,}"
@@ -119,7 +150,10 @@ def upper_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-FILTERS = (ago, span, day, iso, full_time, clock_time, duration, number, percent, plural, lower_first, upper_first)
+FILTERS = (
+    ago, span, day, iso, full_time, clock_time, duration, down_time, uptime, stretch, number, percent, plural,
+    lower_first, upper_first,
+)  # fmt: skip
 
 
 def init_app(app: Flask) -> None:

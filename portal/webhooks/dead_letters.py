@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
 from portal import clock
 from portal.audit import trail
@@ -17,6 +17,7 @@ from portal.webhooks.models import (
     Delivery,
     DeliveryAttempt,
     DeliveryStatus,
+    Event,
     ReplayRun,
     RunAction,
     Webhook,
@@ -112,13 +113,14 @@ def _covered(run: ReplayRun) -> Select[uuid.UUID]:
 
 
 def _can_be_sent(organization_id: uuid.UUID) -> ColumnElement[bool]:
-    return Delivery.webhook_id.in_(
-        select(Webhook.id).where(
-            Webhook.organization_id == organization_id,
-            Webhook.status == WebhookStatus.ACTIVE,
-            Webhook.deleted_at.is_(None),
-        )
+    """Return the condition that its webhook takes deliveries, and its body is still there."""
+    takes = select(Webhook.id).where(
+        Webhook.organization_id == organization_id,
+        Webhook.status == WebhookStatus.ACTIVE,
+        Webhook.deleted_at.is_(None),
     )
+    has_body = exists().where(Event.id == Delivery.event_row_id, Event.body != b"")
+    return and_(Delivery.webhook_id.in_(takes), has_body)
 
 
 def _change(run: ReplayRun, ids: Sequence[uuid.UUID]) -> int:

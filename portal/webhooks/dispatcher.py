@@ -41,8 +41,10 @@ GROUP_MOST: Final = 200
 """Results are written together: so many, or after so many seconds."""
 GATHER_SECONDS: Final = 0.004
 GATHER_LONGER: Final = 0.025
-"""Seconds between two looks while commits wake the dispatcher one after the other; longer where a look finds many."""
+"""Seconds between two looks while commits wake the dispatcher one after the other; longer where a look finds MANY."""
 MANY: Final = 4
+REFILL_SECONDS: Final = 0.002
+"""Seconds between two looks while more waits than there are places: as soon as a quarter of those is free."""
 READ_AGAIN: Final = timedelta(seconds=5)
 """How long a webhook's settings are taken as they were read."""
 PAUSE_AFTER_FAULT: Final = 1.0
@@ -82,6 +84,7 @@ class Dispatcher:
         self._oldest_result = self._not_before = 0.0
         self._next_look = self._last_look = 0.0
         self._gather = GATHER_SECONDS
+        self._backlog = False
         self._off = on_wake(WAKE, self.wake)
 
     def start(self) -> None:
@@ -140,17 +143,20 @@ class Dispatcher:
         return max(until, self._not_before)
 
     def _record_at(self) -> float:
-        """Return when to write the results: when they are many or old, or nothing else is under way."""
+        """Return when to write the results: when they are many or old, or places wait for the next deliveries."""
         if not (self._results or self._too_late):
             return math.inf
         if len(self._results) >= GROUP_MOST:
             return 0.0
-        until = self._oldest_result + GROUP_SECONDS if self._results else math.inf
         rests = not (self._wire.busy or self._lookups.count)
-        return min(until, self._last_look + self._gather) if rests else until
+        if rests and (self._backlog or self._stopping.is_set()):
+            return self._last_look + REFILL_SECONDS
+        return (self._oldest_result if self._results else self._last_look) + GROUP_SECONDS
 
     def _look_at(self) -> float:
         """Return when to look for due deliveries next; wake-ups that come one after the other share a look."""
+        if self._backlog and self._free() >= self._most // 4:
+            return self._last_look + REFILL_SECONDS
         return min(self._next_look, self._last_look + self._gather) if self._woken else self._next_look
 
     def _wait(self) -> float:
@@ -181,7 +187,8 @@ class Dispatcher:
             claimed = [] if self._stopping.is_set() else self._claim(now)
             endpoints = self._read({each.webhook_id for each in claimed})
         self._results, self._too_late = [], []
-        self._gather = GATHER_LONGER if len(claimed) >= MANY else GATHER_SECONDS
+        if not self._backlog:
+            self._gather = GATHER_LONGER if len(claimed) >= MANY else GATHER_SECONDS
         for webhook_id in {result.endpoint.webhook_id for result in results if result.verdict.disables}:
             self._endpoints.pop(webhook_id, None)
         for each in claimed:
@@ -203,8 +210,7 @@ class Dispatcher:
         ordered = {each for each, in_order in waiting.items() if in_order}
         flying = {each for each, since in self._flying.items() if ticks - since < queue.LEASE.total_seconds()}
         claimed = queue.claim(places, ordered=ordered, but_for=flying, now=now)
-        if claimed and len(claimed) == sum(places.values()):
-            self._woken = True  # there may be more of them
+        self._backlog = bool(claimed) and len(claimed) == sum(places.values())
         return claimed
 
     def _allowance(self, webhook_id: uuid.UUID) -> int:

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, func, or_, select
 
-from portal.database import db
+from portal.database import db, first_id
 from portal.paging import Page, count_rows, decode_cursor, encode_cursor
 from portal.security.webhook_signatures import ID
 from portal.webhooks.errors import NotFoundError
 from portal.webhooks.models import Delivery, DeliveryStatus, Event, Webhook
-from portal.webhooks.queries import PAGE, SLACK, first_id
+from portal.webhooks.queries import PAGE, SLACK
 
 TEST: Final = "test"
 """Source of events that were sent to one webhook alone, to try it."""

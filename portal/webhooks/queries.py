@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 
 from portal import clock
-from portal.database import db
+from portal.database import db, first_id
 from portal.paging import Page, count_rows, decode_cursor, encode_cursor
 from portal.webhooks import event_types
 from portal.webhooks.errors import NotFoundError
@@ -103,17 +103,6 @@ def _conditions(organization_id: uuid.UUID, filters: DeliveryFilters) -> list[Co
     if filters.until:
         found += [Delivery.id < first_id(filters.until, SLACK), Delivery.created_at < filters.until]
     return found
-
-
-def first_id(moment: datetime, shift: timedelta = timedelta(0)) -> uuid.UUID:
-    """Return the smallest id of a moment: the first 48 bits of a UUID version 7 are its milliseconds (RFC 9562).
-
-    Args:
-        moment: any, the first and last that there are too.
-        shift: is added to it.
-    """
-    milliseconds = int((moment.timestamp() + shift.total_seconds()) * 1000)
-    return uuid.UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80)
 
 
 def _of_event(organization_id: uuid.UUID, filters: DeliveryFilters) -> list[Delivery]:

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Select, delete, exists, select, update
 
 from portal import clock, progress
 from portal.accounts.models import Organization
-from portal.database import db, reading, unit_of_work
-from portal.webhooks import queries, service
+from portal.database import db, first_id, reading, unit_of_work
+from portal.webhooks import service
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
 
 BODIES: Final = timedelta(days=30)
@@ -57,7 +57,7 @@ def _end_left_over() -> None:
 
 
 def _batch(organization_id: uuid.UUID, job: str, step: Step, age: timedelta) -> int:
-    before = queries.first_id(clock.now() - age)
+    before = first_id(clock.now() - age)
     with unit_of_work():
         found = step(organization_id, progress.reached(organization_id, job), before)
         if found:

@@ -8,8 +8,8 @@ from flask import Flask
 from sqlalchemy import func, insert, select
 
 from portal import clock
-from portal.database import db, reading, unit_of_work
-from portal.webhooks import deliveries, queries, retention
+from portal.database import db, first_id, reading, unit_of_work
+from portal.webhooks import deliveries, retention
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event
 from tests.support.people import Browser, Team
@@ -33,7 +33,7 @@ def past(team: Team, webhook_id: uuid.UUID, days: float, status: DeliveryStatus 
 
 
 def _id(moment: datetime) -> uuid.UUID:
-    return uuid.UUID(int=queries.first_id(moment).int | (uuid.uuid4().int & ((1 << 80) - 1)))
+    return uuid.UUID(int=first_id(moment).int | (uuid.uuid4().int & ((1 << 80) - 1)))
 
 
 def kept(app: Flask) -> dict[uuid.UUID, tuple[bytes, bytes, bool]]:

@@ -1,0 +1,228 @@
+"""Rolls health logs up into hours and days, so that figures of 90 days cost as much as those of one.
+
+A job folds whole hours from the logs, some integrations in a transaction. What is folded twice comes to the same.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import delete, func, insert, null, select
+
+from portal import clock, progress
+from portal.accounts.models import Organization
+from portal.database import db, first_id, reading, unit_of_work
+from portal.health.figures import LONGEST_GAP, Check, Figures, fold
+from portal.health.models import HealthLog, HealthRollup, Span
+from portal.integrations.models import Integration
+
+JOB: Final = "health-rollups"
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+SETTLED: Final = timedelta(minutes=2)
+"""How long after its end an hour is folded: a check that began in it may still report."""
+AT_ONCE: Final = 200
+"""Integrations that one transaction folds."""
+KEPT: Final = timedelta(days=396)
+"""How long rollups are kept: 13 months."""
+LOGS_KEPT: Final = timedelta(days=30)
+"""How long logs are kept."""
+BATCH: Final = 500
+"""Logs that one transaction deletes."""
+
+
+def fold_due(most: timedelta = DAY) -> int:
+    """Fold the hours that are over. Owns its transactions.
+
+    Args:
+        most: how much time at most, for each organization.
+
+    Returns:
+        How many hours were folded.
+    """
+    with reading() as session:
+        organizations = session.scalars(select(Organization.id)).all()
+    return sum(_fold(organization_id, most) for organization_id in organizations)
+
+
+def folded_until(organization_id: uuid.UUID) -> datetime | None:
+    """Return the end of the last hour that is folded; None where none is."""
+    reached = progress.reached(organization_id, JOB)
+    return None if reached == progress.START else datetime.fromtimestamp((reached.int >> 80) / 1000, UTC)
+
+
+def tidy() -> int:
+    """Delete rollups and logs that are older than they are kept; logs only once they are rolled up.
+
+    Owns its transactions, which are short.
+
+    Returns:
+        How many rows went.
+    """
+    old = HealthRollup.start < clock.now() - KEPT
+    with unit_of_work() as session:
+        gone = session.execute(delete(HealthRollup).where(HealthRollup.span.in_(list(Span)), old))
+    with reading() as session:
+        organizations = session.scalars(select(Organization.id)).all()
+    return int(getattr(gone, "rowcount", 0)) + sum(map(_tidy_logs, organizations))
+
+
+def _tidy_logs(organization_id: uuid.UUID) -> int:
+    with reading():
+        folded = folded_until(organization_id)
+    if folded is None:
+        return 0
+    before, total, log = min(folded - LONGEST_GAP, clock.now() - LOGS_KEPT), 0, HealthLog
+    while True:
+        with unit_of_work() as session:
+            old = select(log.id).where(log.organization_id == organization_id, log.checked_at < before)
+            found = session.scalars(old.order_by(log.checked_at).limit(BATCH)).all()
+            session.execute(delete(log).where(log.id.in_(found)), execution_options={"synchronize_session": False})
+        total += len(found)
+        if len(found) < BATCH:
+            return total
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the start of the hour of a moment."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def day_of(moment: datetime) -> datetime:
+    """Return the start of the day of a moment, in UTC."""
+    return hour_of(moment).replace(hour=0)
+
+
+def checks_between(
+    integration_ids: Sequence[uuid.UUID], start: datetime, end: datetime
+) -> list[tuple[uuid.UUID, Check]]:
+    """Return the checks of integrations from LONGEST_GAP before a stretch to its end, of each oldest first."""
+    log = HealthLog
+    rows = db.session.execute(
+        select(log.integration_id, log.checked_at, log.status, log.response_time_ms)
+        .where(log.integration_id.in_(integration_ids), log.checked_at >= start - LONGEST_GAP, log.checked_at < end)
+        .order_by(log.integration_id, log.checked_at, log.id)
+    )
+    return [(row[0], Check(row[1], row[2], row[3])) for row in rows]
+
+
+def hours(checks: Sequence[Check], start: datetime, end: datetime) -> Iterator[tuple[datetime, Figures]]:
+    """Return the figures of each hour of a stretch that has some.
+
+    Args:
+        checks: of one integration, oldest first, those shortly before the stretch too.
+        start: of an hour.
+        end: of the stretch; its last hour may be cut short.
+    """
+    before, at = None, 0
+    while at < len(checks) and checks[at].at < start:
+        before, at = checks[at], at + 1
+    while start < end:
+        until, first = min(start + HOUR, end), at
+        while at < len(checks) and checks[at].at < until:
+            at += 1
+        found = fold(checks[first:at], before=before, start=start, end=until)
+        if found != Figures():
+            yield start, found
+        before = checks[at - 1] if at else None
+        start = until
+
+
+def _fold(organization_id: uuid.UUID, most: timedelta) -> int:
+    with reading():
+        start = folded_until(organization_id) or _first_hour(organization_id)
+        integrations = db.session.scalars(
+            select(Integration.id).where(Integration.organization_id == organization_id).order_by(Integration.id)
+        ).all()
+    last = hour_of(clock.now() - SETTLED)
+    if start is None or start >= last:
+        return 0
+    end = min(last, start + most)
+    for some in (integrations[at : at + AT_ONCE] for at in range(0, len(integrations), AT_ONCE)):
+        with unit_of_work():
+            _fold_some(some, start, end)
+    with unit_of_work():
+        progress.note(organization_id, JOB, first_id(end))
+    return round((end - start) / HOUR)
+
+
+def _first_hour(organization_id: uuid.UUID) -> datetime | None:
+    first = db.session.scalar(
+        select(func.min(HealthLog.checked_at)).where(HealthLog.organization_id == organization_id)
+    )
+    return hour_of(first) if first else None
+
+
+def _fold_some(integration_ids: Sequence[uuid.UUID], start: datetime, end: datetime) -> None:
+    found = checks_between(integration_ids, start, end)
+    rows = [
+        _row(integration_id, Span.HOUR, hour, figures)
+        for integration_id, mine in groupby(found, key=lambda each: each[0])
+        for hour, figures in hours([each[1] for each in mine], start, end)
+    ]
+    _replace(integration_ids, Span.HOUR, start, end, rows)
+    first, last = day_of(start), day_of(end - HOUR) + DAY
+    _replace(integration_ids, Span.DAY, first, last, _days(integration_ids, first, last))
+
+
+def _days(integration_ids: Sequence[uuid.UUID], start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """Add up the hours of days."""
+    of_day: dict[tuple[uuid.UUID, datetime], Figures] = {}
+    for integration_id, hour, figures in read(integration_ids, Span.HOUR, start, end):
+        of_day.setdefault((integration_id, day_of(hour)), Figures()).add(figures)
+    return [_row(integration_id, Span.DAY, day, figures) for (integration_id, day), figures in of_day.items()]
+
+
+def read(
+    integration_ids: Sequence[uuid.UUID], span: Span, start: datetime, end: datetime, *, histograms: bool = True
+) -> list[tuple[uuid.UUID, datetime, Figures]]:
+    """Return rollups of integrations that begin within a stretch, oldest first.
+
+    Args:
+        integration_ids: whose.
+        span: hours or days.
+        start: of the first.
+        end: before which they begin.
+        histograms: whether response times are wanted; a strip of bars does without.
+    """
+    row = HealthRollup
+    columns = (row.integration_id, row.start, row.checks, row.failures, row.observed_ms, row.down_ms)
+    query = (
+        select(*columns, row.histogram if histograms else null().label("histogram"))
+        .where(row.integration_id.in_(integration_ids), row.span == span, row.start >= start, row.start < end)
+        .order_by(row.start)
+    )
+    return [
+        (integration_id, begin, Figures(checks, failures, observed / 1000, down / 1000, _counted(histogram)))
+        for integration_id, begin, checks, failures, observed, down, histogram in db.session.execute(query)
+    ]
+
+
+def _counted(histogram: dict[str, int] | None) -> Counter[int]:
+    return Counter({int(key): count for key, count in (histogram or {}).items()})
+
+
+def _row(integration_id: uuid.UUID, span: Span, start: datetime, figures: Figures) -> dict[str, Any]:
+    return {
+        "integration_id": integration_id, "span": span, "start": start, "checks": figures.checks,
+        "failures": figures.failures, "observed_ms": round(figures.observed * 1000),
+        "down_ms": round(figures.down * 1000),
+        "histogram": {str(key): count for key, count in sorted(figures.histogram.items())},
+    }  # fmt: skip
+
+
+def _replace(
+    integration_ids: Sequence[uuid.UUID], span: Span, start: datetime, end: datetime, rows: Sequence[dict[str, Any]]
+) -> None:
+    row = HealthRollup
+    db.session.execute(
+        delete(row).where(
+            row.integration_id.in_(integration_ids), row.span == span, row.start >= start, row.start < end
+        ),
+        execution_options={"synchronize_session": False},
+    )
+    if rows:
+        db.session.execute(insert(row), rows)
