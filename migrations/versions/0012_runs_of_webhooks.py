@@ -23,8 +23,12 @@ def upgrade() -> None:
         table.create_foreign_key(
             op.f("fk_replay_runs_webhook_id_webhooks"), "webhooks", ["webhook_id"], ["id"], ondelete="CASCADE"
         )
-    newest = ["organization_id", "webhook_id", sa.literal_column("id DESC")]
-    op.create_index("ix_replay_runs_newest", "replay_runs", newest, unique=False)
+    op.create_index(
+        "ix_replay_runs_newest",
+        "replay_runs",
+        ["organization_id", "webhook_id", sa.literal_column("id DESC")],
+        unique=False,
+    )
     _index_unfinished()
 
 
@@ -37,8 +41,9 @@ def downgrade() -> None:
         table.drop_constraint(op.f("fk_replay_runs_webhook_id_webhooks"), type_="foreignkey")
         for name in ("stopped", "counted_to", "webhook_id"):
             table.drop_column(name)
-    newest = ["organization_id", sa.literal_column("id DESC")]
-    op.create_index("ix_replay_runs_newest", "replay_runs", newest, unique=False)
+    op.create_index(
+        "ix_replay_runs_newest", "replay_runs", ["organization_id", sa.literal_column("id DESC")], unique=False
+    )
     _index_unfinished()
 
 
