@@ -77,6 +77,8 @@ TABLE = {
     "POST integrations.delete": "admin",
     # Health and audit
     "GET health.index": "admin",
+    "GET health.export": "admin",
+    "GET health.export_of_integration": "admin",
     "GET health.of_integration": "admin",
     "GET audit.index": "admin",
     "POST audit.verify": "admin",
@@ -456,7 +458,7 @@ def test_integrations_of_another_organization_are_not_there(app: Flask, team: Te
     before = load(app, integration)
     spy = Browser(app, stranger)
     asked = [each for each in routes(app, integration_id=integration) if str(integration) in each.path]
-    assert len(asked) == 9
+    assert len(asked) == 10
     for route in asked:
         data = {"csrf_token": spy.csrf, **posted(), "enabled": "off", "interval": "9", "confirm_name": before.name}
         answer = spy.client.open(route.path, method=route.method, data=data if route.method == "POST" else None)

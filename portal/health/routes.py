@@ -4,11 +4,12 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, abort, request, url_for
+from flask import Blueprint, abort, request, stream_with_context, url_for
 from flask.wrappers import Response
 
 from portal import clock
-from portal.health import service
+from portal.database import reading
+from portal.health import exporting, service
 from portal.health.models import LogStatus
 from portal.health.service import LogFilters
 from portal.integrations import queries
@@ -40,6 +41,28 @@ def of_integration(integration_id: uuid.UUID) -> Response:
     return _page(queries.get(organization_id=identity().organization_id, integration_id=integration_id))
 
 
+@blueprint.get("/health-logs.csv")
+@allow(Who.ADMIN)
+def export() -> Response:
+    """Send the health logs of all integrations as CSV."""
+    return _csv(None, "health-logs.csv")
+
+
+@blueprint.get("/integrations/<uuid:integration_id>/logs.csv")
+@allow(Who.ADMIN)
+def export_of_integration(integration_id: uuid.UUID) -> Response:
+    """Send the health logs of one integration as CSV."""
+    with reading():
+        integration = queries.get(organization_id=identity().organization_id, integration_id=integration_id)
+    return _csv(integration, f"health-logs-{integration_id}.csv")
+
+
+def _csv(integration: Integration | None, name: str) -> Response:
+    lines = exporting.as_csv(organization_id=identity().organization_id, filters=_filters(_chosen(), integration))
+    headers = {"Content-Disposition": f"attachment; filename={name}", "Cache-Control": "no-store"}
+    return Response(stream_with_context(lines), mimetype="text/csv", headers=headers)
+
+
 def _page(integration: Integration | None) -> Response:
     organization_id, chosen = identity().organization_id, _chosen()
     filters = _filters(chosen, integration)
@@ -57,6 +80,7 @@ def _page(integration: Integration | None) -> Response:
         names=_names(organization_id, found.items),
         logs=found.items,
         here=here,
+        csv_url=page_url(_csv_url(integration), chosen),
         next_url=page_url(here, chosen, found.next_cursor) if found.next_cursor else None,
         total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
         any_filter=any(chosen.values()),
@@ -65,6 +89,12 @@ def _page(integration: Integration | None) -> Response:
         statuses=STATUSES,
         times=TIMES,
     )
+
+
+def _csv_url(integration: Integration | None) -> str:
+    if integration is None:
+        return url_for("health.export")
+    return url_for("health.export_of_integration", integration_id=integration.id)
 
 
 def _block() -> str:

@@ -40,6 +40,7 @@ def moment(text: str) -> datetime | None:
         return None
 
 
-def page_url(here: str, chosen: Mapping[str, str], cursor: str) -> str:
-    """Return the address of a list's next page, its filters kept."""
-    return f"{here}?{urlencode({**{name: value for name, value in chosen.items() if value}, 'cursor': cursor})}"
+def page_url(here: str, chosen: Mapping[str, str], cursor: str = "") -> str:
+    """Return the address of a list, or of its next page, its filters kept."""
+    given = {name: value for name, value in {**chosen, "cursor": cursor}.items() if value}
+    return f"{here}?{urlencode(given)}" if given else here
