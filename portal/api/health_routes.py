@@ -15,6 +15,7 @@ from portal.health.models import LogStatus
 from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import CheckKind, Integration
+from portal.providers.base import Outcome
 from portal.web.access import identity
 
 TAG: Final = "Health"
@@ -70,6 +71,7 @@ def check_all_integrations() -> tuple[dict[str, int], int]:
     query={
         "check_type": s.one_of(tuple(CheckKind)),
         "status": s.one_of(tuple(LogStatus)),
+        "error_class": s.one_of(tuple(each for each in Outcome if each is not Outcome.OK)),
         "since": s.moment("From this time on."),
         "until": s.moment("Before this time."),
         **s.paging(),

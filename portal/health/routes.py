@@ -15,7 +15,9 @@ from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import CheckKind, Integration
 from portal.paging import COUNT_LIMIT
+from portal.providers.base import Outcome
 from portal.web.access import Who, allow, identity
+from portal.web.filters import upper_first
 from portal.web.listing import chosen_filters, midnight, page_url
 from portal.web.render import page
 
@@ -24,6 +26,7 @@ WINDOWS = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", 
            "30d": ("Last 30 days", timedelta(days=30))}  # fmt: skip
 KINDS = [("", "Any kind"), *((each, each.capitalize()) for each in CheckKind)]
 STATUSES = [("", "Any status"), *((each, each.capitalize()) for each in LogStatus)]
+CAUSES = [("", "Any error"), *((each, upper_first(each.label)) for each in Outcome if each is not Outcome.OK)]
 TIMES = [("", "Any time"), *((key, label) for key, (label, _) in WINDOWS.items())]
 
 
@@ -87,6 +90,7 @@ def _page(integration: Integration | None) -> Response:
         chosen=chosen,
         kinds=KINDS,
         statuses=STATUSES,
+        causes=CAUSES,
         times=TIMES,
     )
 
@@ -102,7 +106,7 @@ def _block() -> str:
 
 
 def _chosen() -> dict[str, str]:
-    return chosen_filters({"kind": dict(KINDS), "status": dict(STATUSES), "time": dict(TIMES)})
+    return chosen_filters({"kind": dict(KINDS), "status": dict(STATUSES), "error": dict(CAUSES), "time": dict(TIMES)})
 
 
 def _filters(chosen: dict[str, str], integration: Integration | None) -> LogFilters:
@@ -114,6 +118,7 @@ def _filters(chosen: dict[str, str], integration: Integration | None) -> LogFilt
         integration_id=integration.id if integration else None,
         check_type=chosen["kind"],
         status=chosen["status"],
+        error_class=chosen["error"],
         since=since,
         until=until,
         text=chosen["q"],

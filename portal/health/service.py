@@ -53,6 +53,7 @@ class LogFilters:
     integration_id: uuid.UUID | None = None
     check_type: str = ""
     status: str = ""
+    error_class: str = ""
     since: datetime | None = None
     until: datetime | None = None
     text: str = ""
@@ -186,6 +187,8 @@ def _narrowed(organization_id: uuid.UUID, filters: LogFilters) -> Select[HealthL
         query = query.where(HealthLog.check_type == filters.check_type)
     if filters.status:
         query = query.where(HealthLog.status == filters.status)
+    if filters.error_class:
+        query = query.where(HealthLog.error_class == filters.error_class)
     if filters.since:
         query = query.where(HealthLog.checked_at >= filters.since)
     if filters.until:

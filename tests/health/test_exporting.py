@@ -58,6 +58,8 @@ def test_filters_hold_and_one_integration_stands_alone(app: Flask, team: Team, a
     add(app, team, second, 5)
     [failed] = rows_of(admin, "/admin/health-logs.csv?status=failure")
     assert (failed["error_class"], failed["error_message"]) == ("timeout", "It hung,\nfor ever")
+    assert rows_of(admin, "/admin/health-logs.csv?error=timeout") == [failed]
+    assert rows_of(admin, "/admin/health-logs.csv?error=auth_rejected") == []
     assert len(rows_of(admin, f"/admin/integrations/{relay}/logs.csv")) == 3
     assert admin.get(f"/admin/integrations/{uuid.uuid4()}/logs.csv").status_code == 404
     page = admin.get("/admin/health-logs?status=failure").text
