@@ -39,7 +39,11 @@ def serve() -> None:
         if "wait" in order:
             _, status = os.waitpid(order["wait"], 0)
             _say(f"ended {os.waitstatus_to_exitcode(status)}")
-        elif pid := os.fork():
+            continue
+        # Until the child can end well it is deaf for the wish: somebody may ask it as soon as it is there.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        if pid := os.fork():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             _say(f"started {pid}")
         else:
             try:
@@ -57,6 +61,7 @@ def _live(app: Flask, settings: Settings, order: dict[str, Any]) -> None:
     """Accept events, or send deliveries, or both; then end well, unless a commit comes at which it dies."""
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     database.PROCESS = listening.PROCESS = uuid.uuid4().hex  # type: ignore[attr-defined]
     queue.LEASE = timedelta(seconds=order.get("lease", 45))
     if order.get("dies"):
