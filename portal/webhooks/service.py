@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy import update as update_rows
 
 from portal import clock, keyring
+from portal.accounts.models import Organization
 from portal.audit import trail
 from portal.database import db, new_id
 from portal.security.encryption import Context
@@ -188,7 +189,10 @@ def retry_policy(organization_id: uuid.UUID) -> RetryPolicy:
 
 def set_retry_policy(*, organization_id: uuid.UUID, policy: RetryPolicy) -> None:
     """Set the policy of an organization; webhooks with one of their own keep it."""
-    row = db.session.get(OrganizationRetryPolicy, organization_id)
+    # One after the other: two who save for the first time would both add the row.
+    lock = select(Organization.id).where(Organization.id == organization_id).with_for_update(key_share=True)
+    db.session.execute(lock)
+    row = db.session.get(OrganizationRetryPolicy, organization_id, populate_existing=True)
     before = row.policy if row else DEFAULT.as_dict()
     if before == policy.as_dict():
         return

@@ -1,10 +1,13 @@
 """The page of the retry policy: what it shows, how a preview comes about, what is refused and what is written down."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from portal.database import reading
+from portal.database import reading, unit_of_work
 from portal.webhooks import service
 from portal.webhooks.retry import DEFAULT, RECOMMENDED, RetryPolicy, Strategy
 from tests.support.integrations import trail
@@ -115,3 +118,20 @@ def test_what_will_not_do_is_refused_beside_its_field(
     assert f'id="f-{field}-error"' in answer.text
     assert said in words(answer)
     assert no_change(app, team)
+
+
+def test_two_who_save_for_the_first_time_at_once_both_succeed(app: Flask, team: Team) -> None:
+    start = threading.Barrier(2)
+
+    def save(retries: int) -> None:
+        with app.app_context():
+            start.wait(10)
+            with unit_of_work():
+                service.set_retry_policy(organization_id=team.organization_id, policy=RetryPolicy(max_retries=retries))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(save, (4, 5)))
+    with app.app_context(), reading():
+        assert service.retry_policy(team.organization_id).max_retries in (4, 5)
+    first, last = (each for each in trail(app) if each.action == "policy.changed")
+    assert last.before == first.after, "each knows what the other one saved"
