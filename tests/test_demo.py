@@ -44,6 +44,13 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the past of the integrations a short one: there are three months of it."""
+    monkeypatch.setattr(demo.checked, "EVERY", timedelta(hours=6))
+    monkeypatch.setattr(demo.checked, "SELDOM", timedelta(hours=24))
+
+
 @on_sqlite
 def test_organization_is_filled_once_and_replaced_on_demand(portal: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "DAYS", 0)
@@ -60,8 +67,6 @@ def test_organization_is_filled_once_and_replaced_on_demand(portal: Flask, monke
 
 @on_sqlite
 def test_history_is_there_for_what_was_verified(portal: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo.checked, "EVERY", timedelta(hours=6))
-    monkeypatch.setattr(demo.checked, "SELDOM", timedelta(hours=24))
     monkeypatch.setattr(demo.history, "make_webhooks", lambda **_: None)
     with portal.app_context():
         demo.fill(reset=False)
