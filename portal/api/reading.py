@@ -26,8 +26,6 @@ TYPES: Final = {
     "array": "a list",
 }
 NO_MOMENT: Final = "Use a time such as 2026-11-21T08:30:00Z."
-HALF: Final = re.compile("[\ud800-\udfff]")
-"""Half of a surrogate pair, which JSON can write and no database can store."""
 
 Errors = list[tuple[str, str]]
 

@@ -23,7 +23,6 @@ KINDS = {
 }
 SHORT_CHOICE = 4
 """A choice with fewer options than this is shown as radio buttons."""
-VERBS: tuple[Verb, ...] = ("keep", "replace", "remove")
 
 
 @dataclass(frozen=True, kw_only=True)
