@@ -24,8 +24,18 @@ class Item:
 
 
 HEALTH = (
-    Item("Integrations", "overview.dashboard", ("overview.dashboard", "overview.detail", "integrations.")),
-    Item("Health logs", "health.index", ("health.",)),
+    Item(
+        "Integrations",
+        "overview.dashboard",
+        (
+            "overview.dashboard",
+            "overview.detail",
+            "integrations.",
+            "health.maintenance_of",
+            "health.plan_maintenance",
+        ),
+    ),
+    Item("Health logs", "health.index", ("health.index", "health.of_integration")),
 )
 WEBHOOKS = (
     Item(
@@ -44,6 +54,7 @@ WEBHOOKS = (
 )  # fmt: skip
 SETTINGS = (
     Item("Integrations", "overview.settings", ("overview.settings",)),
+    Item("Organization", "accounts.organization", ("accounts.organization", "accounts.change_retention")),
     Item("API tokens", "accounts.tokens", ("accounts.tokens", "accounts.new_token", "accounts.create_token")),
     Item("API", "api.docs", ("api.",)),
     Item("Audit", "audit.index", ("audit.index", "audit.verify")),

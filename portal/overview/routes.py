@@ -12,7 +12,7 @@ from portal import clock
 from portal.accounts import service as accounts
 from portal.audit import access as credential_access
 from portal.database import reading, unit_of_work
-from portal.health import charts, metrics, strips
+from portal.health import charts, maintenance, metrics, pulse, strips
 from portal.health import service as health
 from portal.health.service import Disabled, LogFilters
 from portal.integrations import credentials, presenting, queries
@@ -48,6 +48,7 @@ STATUS_CHOICES = [
     ("reauth", "Re-authenticate"),
     ("unverified", "Unverified"),
     ("limited", "Limited"),
+    ("maintenance", "Maintenance"),
     ("disabled", "Disabled"),
 ]
 NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
@@ -180,6 +181,7 @@ def _board() -> dict[str, Any]:
         "capabilities": presenting.capability_choices(),
         "statuses": STATUS_CHOICES,
         "run": progress,
+        "pulse": pulse.read(),
         "quick": None,
         "every": LIVELY if is_busy(found.items, progress) else CALM,
     }
@@ -231,6 +233,8 @@ def _detail(integration: Integration) -> dict[str, Any]:
         "usage": presenting.usage_of(integration, accounts.time_zone_of(organization_id)),
         "value": integration.health_check_interval_minutes,
         "error": None,
+        "now_in": integration.in_maintenance(clock.now()),
+        "windows": maintenance.upcoming(integration=integration) if integration.maintenance_until else (),
         "every": LIVELY if integration.check_token else CALM,
     }
 
