@@ -90,7 +90,7 @@ def claim(now: datetime, room: Room, *, but_for: Collection[uuid.UUID] = ()) -> 
     for condition in (URGENT, ~URGENT):
         for _ in range(MOST_LOOKS):
             limit = room.room()
-            rows = _due(now, condition, limit + len(but_for), room.full()) if limit > 0 else []
+            rows = _due(now, condition, limit, room.full()) if limit > 0 else []
             mine = [row for row in rows if row.id not in but_for and room.reserve(row.check_group)]
             _CLAIM.many([{"of": row.id, "under": token, "until": now + LEASE} for row in mine])
             claims += [

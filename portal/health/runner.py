@@ -208,7 +208,7 @@ class CheckRunner:
                     log.exception("check of integration %s failed inside the portal", ready.claim.integration_id)
                 finally:
                     self._places.ended(ready.claim.group, time.monotonic() - began)
-                    if len(self._findings) in (1, GROUP_MOST) or not self._places.busy:
+                    if not self._places.busy:
                         self._bell.set()
 
     def _check(self, ready: Ready, began: float) -> None:
@@ -222,3 +222,5 @@ class CheckRunner:
             if not self._findings:
                 self._oldest_finding = time.monotonic()
             self._findings.append(finding)
+            if len(self._findings) in (1, GROUP_MOST):
+                self._bell.set()

@@ -261,6 +261,22 @@ def test_a_stop_gives_back_what_has_not_started(app: Flask, team: Team, mail: Ma
         assert len(checks.claim_due(1)) == 1, "another process takes it at once"
 
 
+@SQLITE
+def test_a_check_that_waited_so_long_that_it_could_outlast_its_lease_is_not_begun(
+    app: Flask, team: Team, mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "LATEST_START", -1.0)
+    [integration] = many(app, team, 1)
+    runner = CheckRunner(app)
+    assert tick(app, runner) == 1
+    runner.drain()
+    assert mail.probed == []
+    assert load(app, integration).check_token is None
+    monkeypatch.setattr(runner_module, "LATEST_START", 40.0)
+    assert tick(app, runner) == 1, "it is due as before"
+    runner.stop()
+
+
 def test_after_a_stop_nothing_is_claimed(app: Flask, team: Team, mail: Mail) -> None:
     many(app, team, 1)
     runner = CheckRunner(app, places=1)
