@@ -32,7 +32,8 @@ def upgrade() -> None:
     )
     newest_first = [sa.literal_column("checked_at DESC"), sa.literal_column("id DESC")]
     for name, columns in (
-        ("ix_health_logs_of_errors", ["organization_id"]), ("ix_health_logs_by_error", ["organization_id", "error_class"]),
+        ("ix_health_logs_of_errors", ["organization_id"]),
+        ("ix_health_logs_by_error", ["organization_id", "error_class"]),
     ):  # fmt: skip
         op.create_index(
             name,
