@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
 
 import jinja2
 import pytest
-from flask import Flask
+from flask import Flask, g
 
 from portal import web
 from portal.web import assets
@@ -189,6 +190,7 @@ def macros() -> Iterator[dict[str, Any]]:
     app = Flask(__name__)
     app.secret_key = "of a test"
     with app.test_request_context():
+        g.portal_zone, g.portal_csrf_token = ZoneInfo("UTC"), "token"
         yield parts | made
 
 
