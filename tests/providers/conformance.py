@@ -12,11 +12,13 @@ from portal.providers.base import (
     METHODS,
     Context,
     Outcome,
+    OutgoingChat,
     OutgoingEmail,
     OutgoingSms,
     Provider,
     Report,
     SendOutcome,
+    SendsChat,
     SendsEmail,
     SendsSms,
     Value,
@@ -200,6 +202,8 @@ def send_all(provider: Provider, context: Context) -> list[SendOutcome]:
         )
     if isinstance(provider, SendsSms):
         sent.append(provider.send_sms(credentials, context, OutgoingSms(to="+15550100199", text="t")))
+    if isinstance(provider, SendsChat):
+        sent.append(provider.send_chat(credentials, context, OutgoingChat(title="t", text="t")))
     return sent
 
 
