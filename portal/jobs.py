@@ -19,6 +19,9 @@ from portal.health import rollups
 from portal.health.runner import CheckRunner
 from portal.integrations.service import WAKE
 from portal.listening import Listener
+from portal.messaging import claims as messages
+from portal.messaging import service as messaging
+from portal.messaging.worker import MessageWorker
 from portal.security.addresses import AddressPolicy
 from portal.settings import Settings
 from portal.webhooks import failing, retention, run_job
@@ -57,6 +60,7 @@ class Scheduler:
         """Prepare the jobs; nothing runs before `start`."""
         self._app = app
         self._checks = CheckRunner(app, woken=lambda: self._wake("health-checks"))
+        self._messages = MessageWorker(app, woken=lambda: self._wake("messages"))
         self._dispatcher = _dispatcher(app)
         self._listener = Listener(app)
         self._ticker = BackgroundScheduler(timezone=UTC)
@@ -65,6 +69,8 @@ class Scheduler:
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.jobs: tuple[Job, ...] = (
             Job("health-checks", 1, self._checks.tick, topic=WAKE),
+            Job("messages", 1, self._messages.tick, topic=messaging.WAKE),
+            Job("lost-messages", 15, messages.give_up_lost),
             Job("replay-runs", 1, run_job.work_off, topic=run_job.WAKE),
             Job("failing-webhooks", 60, failing.look),
             Job("housekeeping", 600, housekeeping.tidy),
@@ -89,7 +95,7 @@ class Scheduler:
         self._listener.start()
 
     def stop(self, timeout: float = 20.0) -> None:
-        """Stop ticking, and wait up to `timeout` seconds for checks and deliveries under way."""
+        """Stop ticking, and wait up to `timeout` seconds for checks, messages and deliveries under way."""
         until = time.monotonic() + timeout
         for off in self._off:
             off()
@@ -97,6 +103,7 @@ class Scheduler:
         self._dispatcher.stop(timeout)
         self._ticker.shutdown(wait=True)
         self._checks.stop(max(1.0, until - time.monotonic()))
+        self._messages.stop(max(1.0, until - time.monotonic()))
 
     def _wake(self, name: str) -> None:
         """Ask for a look now. Called from whichever thread committed."""

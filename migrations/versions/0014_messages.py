@@ -21,6 +21,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_message_tries_pauses", table_name="message_tries")
     op.drop_table("message_tries")
     for name in ("claimed", "due", "of_entity", "by_status", "of_organization"):
         op.drop_index(f"ix_messages_{name}", table_name="messages")
@@ -90,6 +91,7 @@ def _create_tries() -> None:
         sa.Column("provider_id", sa.String(length=255), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("duration_ms", sa.Integer(), nullable=True),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["message_id"],
             ["messages.id"],
@@ -98,4 +100,12 @@ def _create_tries() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message_tries")),
         sa.UniqueConstraint("message_id", "number", name=op.f("uq_message_tries_message_id_number")),
+    )
+    op.create_index(
+        "ix_message_tries_pauses",
+        "message_tries",
+        ["integration_id", "retry_at"],
+        unique=False,
+        sqlite_where=sa.text("retry_at IS NOT NULL"),
+        postgresql_where=sa.text("retry_at IS NOT NULL"),
     )

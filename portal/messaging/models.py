@@ -138,3 +138,15 @@ class MessageTry(Base):
     provider_id: Mapped[str] = mapped_column(String(255), default="")
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     duration_ms: Mapped[int | None]
+    retry_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Until when the provider wants no more messages; the integration is passed over as long."""
+
+
+IS_PAUSE = MessageTry.retry_at.is_not(None)
+Index(
+    "ix_message_tries_pauses",
+    MessageTry.integration_id,
+    MessageTry.retry_at,
+    sqlite_where=IS_PAUSE,
+    postgresql_where=IS_PAUSE,
+)
