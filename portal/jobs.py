@@ -20,6 +20,7 @@ from portal.health.runner import CheckRunner
 from portal.integrations.service import WAKE
 from portal.listening import Listener
 from portal.messaging import claims as messages
+from portal.messaging import retention as message_retention
 from portal.messaging import service as messaging
 from portal.messaging.worker import MessageWorker
 from portal.security.addresses import AddressPolicy
@@ -75,6 +76,7 @@ class Scheduler:
             Job("failing-webhooks", 60, failing.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),
+            Job("message-retention", 600, message_retention.tidy),
             Job("health-rollups", 60, rollups.fold_due),
             Job("health-retention", 600, rollups.tidy),
         )

@@ -114,6 +114,11 @@ TABLE = {
     "POST dead_letters.selected": "admin",
     "POST dead_letters.retry_all": "admin",
     "POST dead_letters.discard_all": "admin",
+    # Messages
+    "GET messages.index": "admin",
+    "GET messages.detail": "admin",
+    "POST messages.retry": "admin",
+    "POST messages.cancel": "admin",
     # Events and event types
     "GET events.index": "admin",
     "GET events.detail": "admin",
@@ -168,6 +173,7 @@ def routes(app: Flask, **ids: object) -> list[Route]:
         "token_id": uuid.uuid4(),
         "integration_id": uuid.uuid4(),
         "delivery_id": uuid.uuid4(),
+        "message_id": uuid.uuid4(),
         "name": "invoice.paid",
         "event_id": "evt_1",
         "webhook_id": uuid.uuid4(),

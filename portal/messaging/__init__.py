@@ -3,6 +3,7 @@
 from flask import Flask
 
 from portal.messaging.models import Channel, Message, MessageStatus
+from portal.messaging.routes import blueprint
 from portal.messaging.service import WAKE, queue
 
 __all__ = ["WAKE", "Channel", "Message", "MessageStatus", "init_app", "queue"]
@@ -10,3 +11,4 @@ __all__ = ["WAKE", "Channel", "Message", "MessageStatus", "init_app", "queue"]
 
 def init_app(app: Flask) -> None:
     """Give the application the pages of this room."""
+    app.register_blueprint(blueprint)

@@ -9,13 +9,17 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal import clock
+from portal.audit import trail
 from portal.database import db, new_id, wake_after_commit
-from portal.messaging.models import Channel, Message, MessageStatus
+from portal.messaging.errors import NotFoundError, NotNowError
+from portal.messaging.models import WAITING, Channel, Message, MessageStatus
 
 WAKE: Final = "messages"
 """What a commit wakes that leaves a message due."""
 LASTS: Final = timedelta(hours=24)
 """How long a message is tried, where nobody says."""
+ENDED_BADLY: Final = (MessageStatus.FAILED, MessageStatus.UNKNOWN)
+"""What a person may have sent again."""
 
 
 def queue(
@@ -46,7 +50,7 @@ def queue(
         html: the same for mail programs that show it.
         extra: facts, url and tone of a chat message.
         purpose: why it is sent: "alert", "test", "api".
-        key: a message with the same one is stored once only; empty for none.
+        key: a message with the same one is stored once only; up to 200 characters, empty for none.
         pinned: the only integration that may carry it.
         avoid: integrations that must not carry it.
         entity: type and id of what it is about.
@@ -91,3 +95,72 @@ def _insert(**values: Any) -> uuid.UUID | None:
     row = dialect.insert(Message).values(**values)
     row = row.on_conflict_do_nothing(index_elements=[Message.organization_id, Message.key])
     return db.session.execute(row.returning(Message.id)).scalar_one_or_none()
+
+
+def get(*, organization_id: uuid.UUID, message_id: uuid.UUID, lock: bool = False) -> Message:
+    """Return one message.
+
+    Raises:
+        NotFoundError: the organization has no such message.
+    """
+    query = select(Message).where(Message.id == message_id, Message.organization_id == organization_id)
+    found = db.session.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+def cancel(*, organization_id: uuid.UUID, message_id: uuid.UUID) -> Message:
+    """Take a message that waits out of the queue, for good.
+
+    Raises:
+        NotFoundError: the organization has no such message.
+        NotNowError: it is being sent, or does not wait any more.
+    """
+    message = get(organization_id=organization_id, message_id=message_id, lock=True)
+    if message.status is MessageStatus.SENDING:
+        raise NotNowError("It is being sent right now, which cannot be stopped.")
+    if message.status not in WAITING:
+        raise NotNowError("It does not wait any more.")
+    before = message.status
+    message.status, message.due_at, message.claim_token, message.lease_until = MessageStatus.CANCELED, None, None, None
+    _audit("message.canceled", message, before)
+    return message
+
+
+def retry(*, organization_id: uuid.UUID, message_id: uuid.UUID) -> Message:
+    """Send a message again that failed, or of which nobody knows whether it arrived; then it may arrive twice.
+
+    It lasts as long as a new one.
+
+    Raises:
+        NotFoundError: the organization has no such message.
+        NotNowError: it neither failed nor is unconfirmed, or what it said is not kept any more.
+    """
+    message = get(organization_id=organization_id, message_id=message_id, lock=True)
+    if message.status not in ENDED_BADLY:
+        raise NotNowError("Only a message that was not delivered, or is unconfirmed, can be sent again.")
+    if not has_body(message):
+        raise NotNowError("What it said is not kept any more.")
+    before, now = message.status, clock.now()
+    message.status, message.due_at, message.expires_at = MessageStatus.QUEUED, now, now + LASTS
+    message.rounds, message.claim_token, message.lease_until = 0, None, None
+    message.error_class = message.error_code = message.error_message = None
+    _audit("message.retried", message, before)
+    wake_after_commit(WAKE)
+    return message
+
+
+def has_body(message: Message) -> bool:
+    """Return whether what a message says is still kept."""
+    return bool(message.text or message.html or message.extra)
+
+
+def _audit(action: str, message: Message, before: MessageStatus) -> None:
+    """Record a change without address and text: the trail is kept longer than both."""
+    trail.record(
+        action=action, organization_id=message.organization_id, target_type="message", target_id=message.id,
+        target_name=f"{message.channel} ({message.purpose})",
+        before={"status": str(before)}, after={"status": str(message.status)},
+    )  # fmt: skip
+    db.session.flush()
