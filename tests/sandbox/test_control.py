@@ -128,7 +128,7 @@ def test_info_tells_ports_and_authority(sandbox: Sandbox) -> None:
 
 def test_every_provider_is_played_and_can_be_made_to_fail(sandbox: Sandbox) -> None:
     faults = json.loads(ask(sandbox, "GET", "/_sandbox/faults")[2])
-    assert set(faults) == {"smtp", "sendgrid", "twilio", "webhooks"}
+    assert set(faults) == {"smtp", "sendgrid", "twilio", "slack", "teams", "webhooks"}
     for provider in faults:
         assert ask(sandbox, "PUT", f"/_sandbox/faults/{provider}", {"mode": "revoked"})[0] == 200
     assert {fault.mode for fault in sandbox.state.faults().values()} == {"revoked"}
