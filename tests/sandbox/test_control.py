@@ -16,6 +16,7 @@ from portal.providers.sandboxed import sandbox_context
 from portal.providers.smtp import SMTP
 from portal.sandbox import PASSWORD, Sandbox
 from portal.sandbox.apis.sendgrid import API_KEY
+from portal.sandbox.apis.slack import HOOK
 from portal.sandbox.apis.twilio import ACCOUNT_SID, AUTH_TOKEN, FROM_NUMBER
 
 Make = Callable[..., dict[str, Value]]
@@ -112,6 +113,16 @@ def test_page_shows_text_messages_and_what_is_accepted(sandbox: Sandbox, call: C
         assert words in page
     assert [item["sid"] for item in listed(sandbox, "/_sandbox/outbox?channel=sms")] == [sid]
     assert listed(sandbox, "/_sandbox/outbox?channel=email") == []
+
+
+def test_page_shows_chat_messages_as_text(sandbox: Sandbox, call: Callable[..., Any]) -> None:
+    title = {"type": "header", "text": {"type": "plain_text", "text": "&lt;b&gt;Down&lt;/b&gt;"}}
+    facts = {"type": "section", "fields": [{"type": "mrkdwn", "text": "*Impact*\n<i>none</i>"}]}
+    assert call("POST", HOOK, json_body={"blocks": [title, facts]}).status == 200
+    page = ask(sandbox, "GET", "/")[2]
+    for words in ("<h2>&lt;b&gt;Down&lt;/b&gt;</h2>", "#alerts", "Impact", "&lt;i&gt;none&lt;/i&gt;"):
+        assert words in page
+    assert len(listed(sandbox, "/_sandbox/outbox?channel=chat")) == 1
 
 
 def test_info_tells_ports_and_authority(sandbox: Sandbox) -> None:

@@ -19,7 +19,7 @@ from portal.sandbox.state import FaultMode, State
 
 # Multiplied out, so that tools which search for leaked keys have nothing to report.
 _HOST: Final = "default" + "5a" * 15 + ".5a.environment.api.powerplatform.com"
-_POSTING, _OFF = "7e" * 16, "0f" * 16
+_POSTING, _OFF = "6c" * 16, "0d" * 16
 _SIGNATURE: Final = "opens-only-the-sandbox" + "0" * 21
 _REST: Final = f"triggers/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig={_SIGNATURE}"
 _WORKFLOWS: Final = f"https://{_HOST}:443/powerautomate/automations/direct/workflows"
