@@ -24,7 +24,7 @@ from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_
 
 blueprint = Blueprint("messages", __name__, url_prefix="/admin/messages")
 CALM: Final = 30
-LIVELY: Final = 3
+LIVELY: Final = 2
 """Seconds between two looks at what does not change by itself, and at what is on its way."""
 CHANGED: Final = "messages-changed"
 """Event that makes the pages fetch themselves anew."""

@@ -62,10 +62,10 @@ def test_an_empty_log_says_what_will_stand_there(admin: Browser) -> None:
 def test_the_log_says_of_each_message_what_to_whom_how_it_stands_and_through_whom(post: Post, admin: Browser) -> None:
     post.carrier("a")
     with_outcome(post, Outcome.OK, subject="SMTP is down")
-    assert "SMTP is down dana@example.org Email Sent a" in words(admin.get(ALL))
+    assert "SMTP is down To dana@example.org Email Sent a" in words(admin.get(ALL))
     with_outcome(post, REFUSED, subject="", text="Twilio\nis <b>down</b> \u202eand so on")
     text = words(admin.get(ALL))
-    assert "Twilio is <b>down</b> and so on dana@example.org Email Not delivered It said recipient refused." in text
+    assert "Twilio is <b>down</b> and so on To dana@example.org Email Not delivered It said recipient refused." in text
     with_outcome(post, UNKNOWN)
     assert "Unconfirmed" in words(admin.get(ALL))
     assert "<b>down</b>" not in admin.get(ALL).text
@@ -134,7 +134,7 @@ def test_what_waits_says_why_and_until_when_and_is_looked_at_again(post: Post, a
     assert "No email provider configured." in text
     assert "Next try" in text
     assert "Not tried yet" in text
-    assert 'hx-trigger="every 3s' in answer.text
+    assert 'hx-trigger="every 2s' in answer.text
     assert "every" not in re.findall(r'id="message"[^>]*', admin.get(f"{ALL}/{with_outcome_sent(post)}").text)[0]
 
 
