@@ -9,6 +9,7 @@ from e2e.support.portal import Portal
 from e2e.support.seeding import Place, Seeder
 from e2e.support.visiting import Visitor
 from portal.sandbox import Sandbox
+from portal.sandbox.apis.slack import HOOK
 from portal.sandbox.apis.twilio import ACCOUNT_SID, AUTH_TOKEN, FROM_NUMBER
 
 VIEW = "/admin/settings/integrations"
@@ -70,6 +71,25 @@ def test_connecting_from_the_settings_view_without_scripts(
     expect(visitor.page.locator(".toast")).to_contain_text("Integration saved.")
     expect(visitor.page).to_have_url(re.compile("/settings/integrations$"))
     expect(row(visitor, "SMTP").locator(".status")).to_have_count(1)
+
+
+def test_admin_int_slack_is_connected_and_gets_a_test_message(visitor: Visitor, place: Place, mail: Sandbox) -> None:
+    visitor.go(VIEW)
+    visitor.page.get_by_role("link", name="Connect Slack").click()
+    visitor.fill(webhook_url=HOOK, channel="#alerts")
+    visitor.drawer.locator("[name=sandbox]").check()
+    visitor.button("Send test message").click()
+    expect(visitor.result).to_contain_text("Test message accepted")
+    (received,) = mail.outbox
+    assert (received["channel"], received["to"]) == ("chat", "#alerts")
+    assert "Test message from Integrations Portal" in str(received["title"])
+    visitor.look()
+    visitor.button("Test & Save").click()
+    visitor.said("Integration saved.")
+    expect(row(visitor, "Slack, #alerts").locator(".status").first).to_have_text(re.compile("Active|Queued|Checking"))
+    assert len(mail.outbox) == 1, "a test posts nothing"
+    visitor.page.get_by_role("link", name="Send test message Chat").click()
+    expect(visitor.button("Send test message")).to_be_focused()
 
 
 def test_a_test_sms_is_sent_once_the_number_is_one(visitor: Visitor, place: Place, mail: Sandbox) -> None:

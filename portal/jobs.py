@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
@@ -19,12 +20,18 @@ from portal.health import claims, maintenance, rollups
 from portal.health import retention as health_retention
 from portal.health.runner import CheckRunner
 from portal.listening import Listener
+from portal.messaging import claims as messages
+from portal.messaging import retention as message_retention
+from portal.messaging import service as messaging
+from portal.messaging.worker import MessageWorker
 from portal.security.addresses import AddressPolicy
 from portal.settings import Settings
 from portal.webhooks import failing, retention, run_job
 from portal.webhooks.dispatcher import Dispatcher
 
 log = logging.getLogger("portal.jobs")
+THREADS = 12
+"""Jobs that look at the same time in one process."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,16 @@ class Job:
     topic: str = ""
 
 
+class _Threads(ThreadPoolExecutor):  # type: ignore[misc]
+    """The ticker's threads. When the interpreter ends, they are closed before anybody can stop the ticker."""
+
+    def _do_submit_job(self, job: object, run_times: object) -> None:
+        try:
+            super()._do_submit_job(job, run_times)
+        except RuntimeError:
+            log.debug("a look comes too late: the process ends")
+
+
 def _dispatcher(app: Flask) -> Dispatcher:
     settings: Settings = app.extensions["portal_settings"]
     policy = AddressPolicy(allowed=settings.allowed_networks)
@@ -57,19 +74,23 @@ class Scheduler:
         """Prepare the jobs; nothing runs before `start`."""
         self._app = app
         self._checks = CheckRunner(app)
+        self._messages = MessageWorker(app, woken=lambda: self._wake("messages"))
         self._dispatcher = _dispatcher(app)
         self._listener = Listener(app)
-        self._ticker = BackgroundScheduler(timezone=UTC)
+        self._ticker = BackgroundScheduler(timezone=UTC, executors={"default": _Threads(max_workers=THREADS)})
         self._off: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.jobs: tuple[Job, ...] = (
             Job("checks-clock", 60, claims.mend_clock),
+            Job("messages", 1, self._messages.tick, topic=messaging.WAKE),
+            Job("lost-messages", 15, messages.give_up_lost),
             Job("replay-runs", 1, run_job.work_off, topic=run_job.WAKE),
             Job("failing-webhooks", 60, failing.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),
             Job("maintenance", 1, maintenance.advance),
+            Job("message-retention", 600, message_retention.tidy),
             Job("health-rollups", 60, rollups.fold_due),
             Job("health-retention", 600, health_retention.tidy),
         )
@@ -91,7 +112,7 @@ class Scheduler:
         self._listener.start()
 
     def stop(self, timeout: float = 20.0) -> None:
-        """Stop ticking, and wait up to `timeout` seconds for checks and deliveries under way."""
+        """Stop ticking, and wait up to `timeout` seconds for checks, messages and deliveries under way."""
         until = time.monotonic() + timeout
         for off in self._off:
             off()
@@ -99,6 +120,7 @@ class Scheduler:
         self._dispatcher.stop(timeout)
         self._ticker.shutdown(wait=True)
         self._checks.stop(max(1.0, until - time.monotonic()))
+        self._messages.stop(max(1.0, until - time.monotonic()))
 
     def _wake(self, name: str) -> None:
         """Ask for a look now. Called from whichever thread committed."""

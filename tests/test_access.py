@@ -124,6 +124,11 @@ TABLE = {
     "POST dead_letters.selected": "admin",
     "POST dead_letters.retry_all": "admin",
     "POST dead_letters.discard_all": "admin",
+    # Messages
+    "GET messages.index": "admin",
+    "GET messages.detail": "admin",
+    "POST messages.retry": "admin",
+    "POST messages.cancel": "admin",
     # Events and event types
     "GET events.index": "admin",
     "GET events.detail": "admin",
@@ -179,6 +184,7 @@ def routes(app: Flask, **ids: object) -> list[Route]:
         "integration_id": uuid.uuid4(),
         "window_id": uuid.uuid4(),
         "delivery_id": uuid.uuid4(),
+        "message_id": uuid.uuid4(),
         "name": "invoice.paid",
         "event_id": "evt_1",
         "webhook_id": uuid.uuid4(),

@@ -10,6 +10,7 @@ GROUPS: Final = {
     "health": "Health checks",
     "webhook": "Webhooks",
     "dead_letter": "Dead letters",
+    "message": "Messages",
     "event_type": "Event types",
     "policy": "Policies",
     "member": "Members",
@@ -52,6 +53,7 @@ ACTIONS: Final = {
     "dead_letter.retry_finished": "Retry of dead letters finished",
     "dead_letter.discard_started": "Discarding of dead letters started",
     "dead_letter.discard_finished": "Discarding of dead letters finished",
+    "message.retried": "Message sent again",
     "key.rotated": "Master keys rotated",
 }
 """Actions that read better in words of their own; all others are put together from the tag."""

@@ -14,11 +14,13 @@ from portal.integrations.models import Integration
 from portal.providers import catalogue
 from portal.providers.base import (
     Context,
+    OutgoingChat,
     OutgoingEmail,
     OutgoingSms,
     Provider,
     Report,
     SendOutcome,
+    SendsChat,
     SendsEmail,
     SendsSms,
 )
@@ -81,6 +83,17 @@ class Call:
         if not isinstance(provider, SendsSms):
             raise TypeError(f"{provider.name} carries no text messages")
         return self._run(lambda credentials, context: provider.send_sms(credentials, context, message))
+
+    def send_chat(self, message: OutgoingChat) -> SendOutcome:
+        """Post one message to a chat channel.
+
+        Raises:
+            TypeError: the provider posts to no chat.
+        """
+        provider = self.provider
+        if not isinstance(provider, SendsChat):
+            raise TypeError(f"{provider.name} posts to no chat")
+        return self._run(lambda credentials, context: provider.send_chat(credentials, context, message))
 
     def _reported(self, method: Callable[[Mapping[str, Any], Context], Report]) -> Report:
         """Return a report with what was said on the way."""

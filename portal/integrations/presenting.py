@@ -164,7 +164,8 @@ def of_sending(sent: Sent, receipt: str) -> Shown:
     title, outcome = sent.channel.title, sent.outcome
     if outcome.error is None:
         said = sent.channel.accepted.format(answer=outcome.provider_id or "accepted")
-        return Shown(f"{title} accepted for {sent.to}", "ok", said, receipt=receipt)
+        accepted = f"{title} accepted for {sent.to}" if sent.to else f"{title} accepted"
+        return Shown(accepted, "ok", said, receipt=receipt)
     # What may have been sent is not called unsent: sending it again could cost money twice.
     unsent = "unconfirmed" if outcome.outcome is Outcome.UNKNOWN_OUTCOME else "not sent"
     # A recipient who cannot be reached says nothing about the values of the integration.

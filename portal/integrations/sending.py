@@ -11,7 +11,7 @@ from portal.integrations import calls, drafts, usage
 from portal.integrations.calls import Call
 from portal.integrations.drafts import Draft, Invalid
 from portal.providers.addresses import BadEmail, ascii_email
-from portal.providers.base import Capability, OutgoingEmail, OutgoingSms, Provider, SendOutcome
+from portal.providers.base import Capability, OutgoingChat, OutgoingEmail, OutgoingSms, Provider, SendOutcome
 from portal.security.redaction import strip_controls
 from portal.web.access import Identity
 
@@ -22,6 +22,7 @@ TEXT = """This is a test email from Integrations Portal.
 """
 SMS = "Test SMS from Integrations Portal, sent {time}. If you read this, text messages arrive."
 """Without names: a letter beyond GSM-7 would make two or three paid parts of it."""
+CHAT = "{name} sent this at {time} to see that it arrives. There is nothing to do."
 
 Send = Callable[[Call], SendOutcome]
 
@@ -32,26 +33,27 @@ class Channel:
 
     Attributes:
         title: what the message is called, also where the use of credentials is recorded.
-        label, kind, hint, longest, autocomplete: of the field that takes the recipient.
+        label, kind, hint, longest, autocomplete: of the field that takes the recipient; without a label there is none,
+            for the message can only go to one place.
         charged: whether the provider takes money for each message.
         accepted: what is said of a message that was taken over; {answer} is the provider's answer.
         write: checks the recipient and writes the message.
     """
 
     title: str
-    label: str
-    kind: str
-    hint: str
-    longest: int
-    autocomplete: str
-    charged: bool
+    label: str = ""
+    kind: str = "text"
+    hint: str = ""
+    longest: int = 254
+    autocomplete: str = "off"
+    charged: bool = False
     accepted: str
     write: Callable[[Draft, str, Identity], tuple[str, Send]]
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a test message, and to whom it went."""
+    """What became of a test message, and to whom it went; empty where that needs no saying."""
 
     channel: Channel
     to: str
@@ -65,6 +67,8 @@ def channel_of(provider: Provider) -> Channel | None:
 
 def own_address(channel: Channel | None, who: Identity) -> str:
     """Return where a person gets a test message themselves; empty where that is not known."""
+    if channel is None or not channel.label:
+        return ""
     return accounts.phone_of(who.user_id) if channel is CHANNELS[Capability.SMS] else who.email
 
 
@@ -106,6 +110,15 @@ def _sms(_draft: Draft, to: str, _who: Identity) -> tuple[str, Send]:
     return number, lambda call: call.send_sms(message)
 
 
+def _chat(draft: Draft, _to: str, who: Identity) -> tuple[str, Send]:
+    message = OutgoingChat(
+        title="Test message from Integrations Portal",
+        text=CHAT.format(name=who.name or who.email, time=_time()),
+        facts=(("Integration", draft.name),),
+    )
+    return "", lambda call: call.send_chat(message)
+
+
 def _time() -> str:
     return f"{clock.now():%d %b %Y, %H:%M} UTC"
 
@@ -115,10 +128,7 @@ CHANNELS = {
         title="Test email",
         label="Send the test email to",
         kind="email",
-        hint="",
-        longest=254,
         autocomplete="email",
-        charged=False,
         accepted="The server said: {answer}",
         write=_email,
     ),
@@ -132,6 +142,11 @@ CHANNELS = {
         charged=True,
         accepted="Taken over as {answer}. Whether it arrives shows on the phone.",
         write=_sms,
+    ),
+    Capability.CHAT: Channel(
+        title="Test message",
+        accepted="Look into the channel: it should be there.",
+        write=_chat,
     ),
 }
 """By what a provider carries; one that carries both is tested by email, which costs nothing."""

@@ -37,6 +37,7 @@ HEALTH = (
     ),
     Item("Health logs", "health.index", ("health.index", "health.of_integration")),
 )
+MESSAGES = Item("Messages", "messages.index", ("messages.",))
 WEBHOOKS = (
     Item(
         "Webhooks",
@@ -71,7 +72,7 @@ def navigation() -> dict[str, Any]:
     failing = queries.count(organization_id=who.organization_id, filters=Filters(status="error"))
     first = _entry(HEALTH[0]) | {"count": failing or None, "count_noun": "in error", "tone": "err"}
     groups = [
-        {"title": None, "items": [first, *(_entry(each) for each in HEALTH[1:])], "collapsed": False},
+        {"title": None, "items": [first, *(_entry(each) for each in (*HEALTH[1:], MESSAGES))], "collapsed": False},
         {"title": "Webhooks", "items": _webhooks(who.organization_id), "collapsed": False},
         {"title": "Settings", "items": [_entry(each) for each in SETTINGS], "collapsed": not _in(SETTINGS)},
     ]

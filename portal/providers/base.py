@@ -11,6 +11,7 @@ from typing import Final, Protocol, runtime_checkable
 from portal.providers.fields import Choice, Field, FieldKind, ShowIf, Value
 from portal.providers.network import Network
 from portal.providers.outcomes import ErrorRow, Failure, Outcome, ProviderError, Report, Step, StepState
+from portal.providers.outgoing import OutgoingChat, OutgoingEmail, OutgoingSms, RecipientOutcome, SendOutcome, Tone
 from portal.providers.transcript import Transcript
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Limit",
     "Network",
     "Outcome",
+    "OutgoingChat",
     "OutgoingEmail",
     "OutgoingSms",
     "Provider",
@@ -31,11 +33,13 @@ __all__ = [
     "RecipientOutcome",
     "Report",
     "SendOutcome",
+    "SendsChat",
     "SendsEmail",
     "SendsSms",
     "ShowIf",
     "Step",
     "StepState",
+    "Tone",
     "Value",
 ]
 
@@ -214,67 +218,6 @@ class Provider(ABC):
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutgoingEmail:
-    """One email to send. An empty sender means the one of the credentials; an empty message id means a new one."""
-
-    to: tuple[str, ...]
-    subject: str
-    text: str
-    html: str = ""
-    from_email: str = ""
-    from_name: str = ""
-    reply_to: str = ""
-    message_id: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutgoingSms:
-    """One text message to send; numbers are in E.164 form. An empty sender means the one of the credentials."""
-
-    to: str
-    text: str
-    from_number: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecipientOutcome:
-    """What became of one recipient: ok means that the provider took it over, not that it arrived."""
-
-    address: str
-    outcome: Outcome
-    code: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SendOutcome:
-    """What became of a message. With `unknown_outcome` it may have been sent; with everything else but ok it was not.
-
-    Attributes:
-        provider_id: the provider's own answer or id, to look the message up there.
-        recipients: one entry each, in the order of the message; some may be refused while the message was taken.
-    """
-
-    outcome: Outcome
-    error: Failure | None = None
-    provider_id: str = ""
-    message_id: str = ""
-    recipients: tuple[RecipientOutcome, ...] = ()
-    response_time_ms: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether the provider took the message for at least one recipient."""
-        return self.outcome is Outcome.OK
-
-    @property
-    def refused(self) -> tuple[RecipientOutcome, ...]:
-        """The recipients that the provider did not take."""
-        return tuple(each for each in self.recipients if each.outcome is not Outcome.OK)
-
-
 @runtime_checkable
 class SendsEmail(Protocol):
     """What a provider with the capability email does."""
@@ -293,5 +236,18 @@ class SendsSms(Protocol):
         ...
 
 
-METHODS: Final[dict[Capability, type]] = {Capability.EMAIL: SendsEmail, Capability.SMS: SendsSms}
+@runtime_checkable
+class SendsChat(Protocol):
+    """What a provider with the capability chat does."""
+
+    def send_chat(self, credentials: Credentials, context: Context, message: OutgoingChat) -> SendOutcome:
+        """Post one message to the channel of the credentials. What goes wrong is in the outcome, never an exception."""
+        ...
+
+
+METHODS: Final[dict[Capability, type]] = {
+    Capability.EMAIL: SendsEmail,
+    Capability.SMS: SendsSms,
+    Capability.CHAT: SendsChat,
+}
 """The protocol behind a capability; the conformance suite checks that declaration and methods agree."""

@@ -2,13 +2,17 @@
 
 from portal.providers.base import Capability, Provider
 from portal.providers.sendgrid import SENDGRID
+from portal.providers.slack import SLACK
 from portal.providers.smtp import SMTP
+from portal.providers.teams import TEAMS
 from portal.providers.twilio import TWILIO
 
 PROVIDERS: tuple[Provider, ...] = (
     SMTP,
     SENDGRID,
     TWILIO,
+    SLACK,
+    TEAMS,
 )
 
 

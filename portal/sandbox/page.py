@@ -39,6 +39,12 @@ _PAGE: Final = """<!doctype html>
 <dt>At</dt><dd>{{ sent.at }}</dd><dt>Through</dt><dd>{{ sent.provider }}, {{ sent.sid }}</dd>
 <dt>Segments</dt><dd>{{ sent.segments }}</dd></dl>
 <pre>{{ sent.text }}</pre>
+{% elif sent.channel == "chat" %}
+<h2>{{ sent.title }}</h2>
+<dl><dt>To</dt><dd>{{ sent.to }}</dd><dt>At</dt><dd>{{ sent.at }}</dd><dt>Through</dt><dd>{{ sent.provider }}</dd>
+{% for label, value in sent.facts %}<dt>{{ label }}</dt><dd>{{ value }}</dd>{% endfor %}
+{% if sent.url %}<dt>Button</dt><dd>{{ sent.url }}</dd>{% endif %}</dl>
+<pre>{{ sent.text }}</pre>
 {% else %}
 <h2>{{ sent.subject or "(no subject)" }}</h2>
 <dl><dt>From</dt><dd>{{ sent.from_header }} (envelope {{ sent["from"] }})</dd>

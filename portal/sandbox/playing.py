@@ -1,6 +1,7 @@
 """What happens to a request to one of the played APIs: found by its host, remembered, hit by a fault or answered."""
 
 import json
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from io import BytesIO
@@ -21,6 +22,7 @@ _HIDDEN: Final = "(not kept)"
 _SECRETS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "password", "client_secret", "refresh_token"}
     | {"access_token", "auth_token", "api_key", "code", "code_verifier", "assertion", "client_assertion", "token"}
+    | {"sig"}
 )
 """Names of headers and fields whose values are never remembered."""
 
@@ -55,18 +57,26 @@ class ApiService:
 
     def _play(self, environ: Environ, body: bytes, connection: socket.socket) -> Response | None:
         host = str(environ.get("HTTP_HOST", "")).lower().removesuffix(":443").rstrip(".")
-        if host not in self._played:
+        played = self._played_at(host)
+        if played is None:
             return _unknown(host, self._played)
-        slug = self._played[host][0].slug
-        fault = self._state.take_fault(slug)
-        entry = self._state.received(slug, {**_described(environ, body), "fault": str(fault.mode), "status": None})
-        answer = self._answer(host, environ, connection, fault)
+        api, app = played
+        fault = self._state.take_fault(api.slug)
+        about = {**_described(environ, body, api.hidden_path), "fault": str(fault.mode), "status": None}
+        entry = self._state.received(api.slug, about)
+        answer = self._answer(api, app, environ, connection, fault)
         if answer is not None:
             entry["status"] = answer.status_code
         return answer
 
-    def _answer(self, host: str, environ: Environ, connection: socket.socket, fault: Fault) -> Response | None:
-        api, app = self._played[host]
+    def _played_at(self, host: str) -> tuple[Api, Flask] | None:
+        labels = host.split(".")
+        names = (host, *("*." + ".".join(labels[at:]) for at in range(1, len(labels))))
+        return next((self._played[name] for name in names if name in self._played), None)
+
+    def _answer(
+        self, api: Api, app: Flask, environ: Environ, connection: socket.socket, fault: Fault
+    ) -> Response | None:
         delay = None if fault.delay_ms is None else fault.delay_ms / 1000
         if fault.mode in api.refusals:
             return api.refusals[fault.mode]()
@@ -84,14 +94,14 @@ def _unknown(host: str, played: Iterable[str]) -> Response:
     return json_response({"title": "Misdirected request", "status": 421, "detail": detail}, 421)
 
 
-def _described(environ: Environ, body: bytes) -> dict[str, object]:
+def _described(environ: Environ, body: bytes, hidden_path: str) -> dict[str, object]:
     """Return what is remembered of a request: bounded, and without any secret."""
     request = Request({**environ, "wsgi.input": BytesIO(body)}, populate_request=False)
     return {
         "kind": "request",
         "method": request.method,
         "host": request.host,
-        "path": request.path[:1000],
+        "path": (re.sub(hidden_path, _HIDDEN, request.path) if hidden_path else request.path)[:1000],
         "query": clean(request.args.to_dict(flat=False)),
         "headers": clean(dict(list(request.headers.items())[:100])),
         "body": _readable(request, body),

@@ -26,7 +26,7 @@ _SHAPES: Final = re.compile(
     r"|\bprt_[A-Za-z0-9_-]{8,}"
     r"|\bwhsec_[A-Za-z0-9+/_=-]{8,}"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
-    r"|\bxox[a-z]-[\w-]{8,}|https://hooks\.slack\.com/[^\s\"'<>]+"
+    r"|\bxox[a-z]-[\w-]{8,}|https://hooks\.slack(?:-gov)?\.com/[^\s\"'<>]+"
     r"|\bya29\.[\w-]{10,}|\bAIza[\w-]{30,}|\bGOCSPX-[\w-]{10,}"
     r"|\bKEY[0-9A-F]{16,}(?:_\w+)?",
     re.DOTALL,

@@ -20,6 +20,7 @@ from portal.health import service as health
 from portal.integrations.models import Condition, Status
 from portal.sandbox import PASSWORD as SANDBOX_PASSWORD
 from portal.sandbox import Sandbox
+from portal.sandbox.apis import teams
 from portal.security.redaction import RedactingFilter
 from portal.settings import Settings
 from tests.support.integrations import CANARY, all_integrations, load, logs, posted
@@ -146,6 +147,8 @@ WEB = {
         "region": "global",
     },
     "twilio": {"account_sid": "AC" + "5" * 32, "auth_token": WEB_CANARY, "from_number": "+61491570006"},
+    "slack": {"webhook_url": f"https://hooks.slack.com/services/T0SANDBOX/B0ALERTS/{WEB_CANARY}", "channel": "#alerts"},
+    "teams": {"webhook_url": f"{teams.HOOK.partition('&sig=')[0]}&sig={WEB_CANARY}"},
 }
 """Provider over HTTPS → what its drawer posts, the canary as its secret."""
 
@@ -173,7 +176,8 @@ def test_a_canary_key_of_a_web_provider_is_seen_nowhere(
     files = b"".join(each.read_bytes() for each in sorted(folder.glob("portal.db*")))
     for where in (seen, caplog.text, written.getvalue(), contents(wired), files):
         assert appears(WEB_CANARY, where) == []
-    assert WEB[slug]["from_number" if slug == "twilio" else "verified_sender"] in seen, "the search itself works"
+    shown = {"sendgrid": "verified_sender", "twilio": "from_number", "slack": "channel"}
+    assert WEB[slug].get(shown.get(slug, ""), "Workflow") in seen, "the search itself works"
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)

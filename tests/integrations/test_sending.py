@@ -11,7 +11,8 @@ from portal.database import reading, unit_of_work
 from portal.integrations import calls, usage
 from portal.integrations.models import Integration, Status
 from portal.providers import catalogue
-from portal.providers.base import Failure, Outcome, OutgoingSms, SendOutcome
+from portal.providers.base import Failure, Outcome, OutgoingChat, OutgoingSms, SendOutcome
+from portal.providers.slack.provider import Slack
 from tests.support.integrations import CANARY, Mail, all_integrations, load, make_integration
 from tests.support.people import Browser, Team, words
 from tests.support.texting import Texts, make_courier, texts
@@ -154,6 +155,69 @@ def test_a_call_is_for_what_the_provider_carries(app: Flask) -> None:
     call = calls.Call(catalogue.get("smtp"), {}, False)
     with app.app_context(), pytest.raises(TypeError, match="SMTP carries no text messages"):
         call.send_sms(OutgoingSms(to="+61400000000", text="x"))
+    with app.app_context(), pytest.raises(TypeError, match="SMTP posts to no chat"):
+        call.send_chat(OutgoingChat(title="x"))
+
+
+KEY = "cAnArYoFtHeHoOk"
+HOOK = f"https://hooks.slack.com/services/T0000/B0000/{KEY}"
+
+
+@pytest.fixture
+def chats(monkeypatch: pytest.MonkeyPatch) -> list[OutgoingChat]:
+    """What Slack was given to post; it takes everything."""
+    posts: list[OutgoingChat] = []
+
+    def send_chat(_self: object, credentials: object, _context: object, message: OutgoingChat) -> SendOutcome:
+        assert credentials == {"webhook_url": HOOK}
+        posts.append(message)
+        return SendOutcome(outcome=Outcome.OK)
+
+    monkeypatch.setattr(Slack, "send_chat", send_chat)
+    return posts
+
+
+def test_a_test_message_to_a_chat_needs_no_address(
+    app: Flask, team: Team, admin: Browser, chats: list[OutgoingChat]
+) -> None:
+    new = "/admin/integrations/new/slack"
+    drawer = admin.get(new)
+    assert "Send test message" in words(drawer)
+    assert 'name="test_to"' not in drawer.text
+    answer = admin.post(new, {"name": "Alerts <room>", "webhook_url": HOOK, "intent": "send_test"})
+    assert answer.status_code == 200
+    assert "Test message accepted Look into the channel" in words(answer)
+    assert KEY not in answer.text
+    [message] = chats
+    assert message.title == "Test message from Integrations Portal"
+    assert "Marcus Oyelaran sent this" in message.text
+    assert message.facts == (("Integration", "Alerts <room>"),)
+    receipt = re.search(r'name="receipt" value="([^"]+)"', answer.text)
+    assert receipt
+    admin.post(new, {"name": "Alerts", "webhook_url": HOOK, "intent": "save", "receipt": receipt[1]})
+    [stored] = all_integrations(app)
+    assert (stored.type, stored.status) == ("chat", Status.ACTIVE)
+    edit = f"/admin/integrations/{stored.id}/edit"
+    assert re.search(r'value="send_test"[^>]* autofocus', admin.get(f"{edit}?to=send-test").text)
+    assert not re.search(r'value="send_test"[^>]* autofocus', admin.get(edit).text)
+    admin.post(edit, {"name": "Alerts", "intent": "send_test"})
+    assert len(chats) == 2
+    with app.app_context(), reading():
+        use = access.last_use(stored.id)
+    assert use is not None
+    assert use.purpose == "Test message"
+    assert "Sent today 1" in words(admin.get(f"/admin/integrations/{stored.id}"))
+
+
+def test_an_address_that_is_none_of_slacks_is_refused_in_the_drawer(
+    team: Team, admin: Browser, chats: list[OutgoingChat]
+) -> None:
+    other = HOOK.replace("hooks.slack.com", "hooks.example.com")
+    answer = admin.post("/admin/integrations/new/slack", {"name": "A", "webhook_url": other, "intent": "send_test"})
+    assert answer.status_code == 422
+    assert "Webhook URL must lead to hooks.slack.com or hooks.slack-gov.com." in words(answer)
+    assert KEY not in answer.text
+    assert chats == []
 
 
 @pytest.mark.parametrize(("opened", "focused"), [("?to=send-test&from=settings", True), ("?from=settings", False)])

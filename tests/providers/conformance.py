@@ -12,11 +12,13 @@ from portal.providers.base import (
     METHODS,
     Context,
     Outcome,
+    OutgoingChat,
     OutgoingEmail,
     OutgoingSms,
     Provider,
     Report,
     SendOutcome,
+    SendsChat,
     SendsEmail,
     SendsSms,
     Value,
@@ -39,6 +41,8 @@ MUST_BE_TOLD_APART = {
 PLACES = {"name", "host", "port", "seconds", "when", "names", "until", "cause", "kind", "status", "sender"}
 """What the words of an HTTP provider's errors may leave to be filled."""
 _NOT_A_FIELD_OF_SECRETS = {FieldKind.CHOICE, FieldKind.SWITCH, FieldKind.CONFIRM}
+_PLACE_OF_SECRET = re.compile("X{8,}")
+"""In the example of a secret that must have a form, such as an address, stands where the secret part is."""
 _FORBIDDEN_WORDS = re.compile(r"!|\bplease\b|\boops\b|successfully", re.IGNORECASE)
 
 
@@ -58,7 +62,7 @@ class DeadNetwork:
 def example_credentials(provider: Provider, secret: str = CANARY) -> Mapping[str, Value]:
     """Credentials from the fields' own examples, with the canary in every secret."""
     raw = {
-        field.name: secret if field.secret else field.example
+        field.name: _PLACE_OF_SECRET.sub(secret, field.example or "X" * 8) if field.secret else field.example
         for field in provider.fields
         if field.secret or (field.example and field.kind is not FieldKind.CONFIRM)
     }
@@ -200,6 +204,8 @@ def send_all(provider: Provider, context: Context) -> list[SendOutcome]:
         )
     if isinstance(provider, SendsSms):
         sent.append(provider.send_sms(credentials, context, OutgoingSms(to="+15550100199", text="t")))
+    if isinstance(provider, SendsChat):
+        sent.append(provider.send_chat(credentials, context, OutgoingChat(title="t", text="t")))
     return sent
 
 

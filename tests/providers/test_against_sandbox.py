@@ -1,15 +1,18 @@
 """Every web driver against the sandbox: the whole way through its context, network and certificates."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from portal.providers.base import Context, Outcome, OutgoingEmail, OutgoingSms, Value
+from portal.providers.base import Context, Outcome, OutgoingChat, OutgoingEmail, OutgoingSms, Value
 from portal.providers.sandboxed import sandbox_context
 from portal.providers.sendgrid import SENDGRID
+from portal.providers.slack import SLACK
+from portal.providers.teams import TEAMS
 from portal.providers.twilio import TWILIO
 from portal.sandbox import Sandbox
-from portal.sandbox.apis import sendgrid, twilio
+from portal.sandbox.apis import sendgrid, slack, teams, twilio
 from portal.sandbox.apis.twilio_messages import SERVICE_SID
 
 MAIL = OutgoingEmail(to=("dana@example.org",), subject="Hello", text="Grüße", html="<p>Grüße</p>")
@@ -25,7 +28,16 @@ BY_TWILIO: dict[str, Value] = {
     "auth_token": twilio.AUTH_TOKEN,
     "from_number": twilio.FROM_NUMBER,
 }
-SECRETS = (sendgrid.API_KEY, twilio.AUTH_TOKEN)
+NOTE = OutgoingChat(
+    title="Calendar: <down>",
+    text="Grüße & more\nSecond line",
+    facts=(("Impact", "Invites not created"),),
+    url="https://portal.example/alerts/1",
+    tone="warn",
+)
+BY_SLACK: dict[str, Value] = {"webhook_url": slack.HOOK}
+BY_TEAMS: dict[str, Value] = {"webhook_url": teams.HOOK}
+SECRETS = (sendgrid.API_KEY, twilio.AUTH_TOKEN, slack.HOOK[-20:], teams.HOOK[-40:])
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +134,57 @@ def test_twilio_accounts_that_do_not_work(context: Context) -> None:
     assert other.error.reason == "number_without_sms"
 
 
+@pytest.mark.parametrize(
+    ("provider", "played", "title"),
+    [(SLACK, slack, "🟠 Calendar: <down>"), (TEAMS, teams, "Calendar: <down>")],
+    ids=["slack", "teams"],
+)
+def test_chat_from_test_to_message(sandbox: Sandbox, context: Context, provider: Any, played: Any, title: str) -> None:
+    credentials = {"webhook_url": played.HOOK}
+    for run in (provider.test, provider.probe):
+        assert run(credentials, context).ok
+    assert sandbox.outbox == [], "tests and probes post nothing"
+    sent = provider.send_chat(credentials, context, NOTE)
+    assert sent.ok, sent
+    (note,) = sandbox.outbox
+    assert (note["channel"], note["provider"], note["to"]) == ("chat", provider.slug, played.CHANNEL)
+    assert (note["title"], note["text"]) == (title, "Grüße & more\nSecond line")
+    assert (note["facts"], note["url"]) == ([["Impact", "Invites not created"]], NOTE.url)
+    assert not any(secret in str(sandbox.requests) for secret in SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (slack.REVOKED_HOOK, "webhook_gone"),
+        (slack.ARCHIVED_HOOK, "channel_gone"),
+        (f"{slack.HOOK}x", "login_rejected"),
+        ("https://hooks.slack-gov.com/services/T0OTHER/B0ALERTS/x", "webhook_gone"),
+    ],
+)
+def test_slack_says_at_the_check_what_it_will_say_to_a_message(context: Context, url: str, reason: str) -> None:
+    report, sent = SLACK.probe({"webhook_url": url}, context), SLACK.send_chat({"webhook_url": url}, context, NOTE)
+    assert report.error
+    assert sent.error
+    assert report.error.reason == sent.error.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (teams.OFF_HOOK, "workflow_off"),
+        (f"{teams.HOOK}x", "login_rejected"),
+        (teams.HOOK.replace("6c", "aa"), "not_found"),
+        (f"https://prod-1.westus.logic.azure.com/workflows/0/{teams.HOOK.split('/', 8)[8]}", "not_found"),
+    ],
+)
+def test_teams_says_it_to_a_message_only(context: Context, url: str, reason: str) -> None:
+    assert TEAMS.probe({"webhook_url": url}, context).ok
+    sent = TEAMS.send_chat({"webhook_url": url}, context, NOTE)
+    assert sent.error
+    assert sent.error.reason == reason
+
+
 FAULTS = [
     ("bad_credentials", Outcome.AUTH_REJECTED, Outcome.AUTH_REJECTED),
     ("revoked", Outcome.AUTH_REJECTED, Outcome.AUTH_REJECTED),
@@ -138,13 +201,16 @@ def test_faults_of_the_sandbox(
 ) -> None:
     caplog.set_level("DEBUG")
     context = sandbox_context(sandbox.url, deadline=0.25 if mode == "timeout" else 5.0)
-    for slug in ("sendgrid", "twilio"):
+    for slug in ("sendgrid", "twilio", "slack", "teams"):
         sandbox.fault(slug, mode=mode)
     calls: list[tuple[Callable[[], object], Outcome]] = [
         (lambda: SENDGRID.probe(BY_SENDGRID, context), probing),
         (lambda: SENDGRID.send_email(BY_SENDGRID, context, MAIL), sending),
         (lambda: TWILIO.probe(BY_TWILIO, context), probing),
         (lambda: TWILIO.send_sms(BY_TWILIO, context, TEXT), sending),
+        (lambda: SLACK.probe(BY_SLACK, context), probing),
+        (lambda: SLACK.send_chat(BY_SLACK, context, NOTE), sending),
+        (lambda: TEAMS.send_chat(BY_TEAMS, context, NOTE), sending),
     ]
     for call, outcome in calls:
         result = call()

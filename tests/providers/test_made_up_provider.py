@@ -59,7 +59,7 @@ def _complaint(status: int, document: object) -> Complaint | None:
 PIGEON: Final = Pigeon(
     slug="pigeon_post",
     name="Pigeon Post",
-    capabilities=(Capability.CHAT,),
+    capabilities=(Capability.STORAGE,),
     summary="Carries notes between lofts.",
     needs="A token of the loft.",
     fields=(
@@ -89,9 +89,10 @@ def test_catalogue_and_drawer_know_it(team: Team, admin: Browser) -> None:
     page = admin.get("/admin/integrations/new")
     assert "Pigeon Post" in words(page)
     assert "Carries notes between lofts." in words(page)
-    assert "Pigeon Post" in words(admin.get("/admin/integrations/new?capability=chat"))
+    assert "Pigeon Post" in words(admin.get("/admin/integrations/new?capability=storage"))
     drawer = admin.get("/admin/integrations/new/pigeon_post")
-    for shown in ("Chat integration (Pigeon Post)", "The loft", "Loft token", "Loft name", "Grain", "Maize", "Millet"):
+    assert "File storage integration (Pigeon Post)" in words(drawer)
+    for shown in ("The loft", "Loft token", "Loft name", "Grain", "Maize", "Millet"):
         assert shown in words(drawer)
     assert 'name="token"' in drawer.text
     assert 'type="password"' in drawer.text

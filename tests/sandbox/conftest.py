@@ -119,7 +119,7 @@ def call(dial: Callable[[str], HTTPSConnection]) -> Callable[..., Answer]:
         if basic:
             sent["Authorization"] = "Basic " + b64encode(":".join(basic).encode()).decode()
         parts = urlsplit(url)
-        connection = dial(parts.netloc)
+        connection = dial(parts.hostname or "")
         connection.request(method, f"{parts.path}?{parts.query}" if parts.query else parts.path, body, sent)
         answer = connection.getresponse()
         return Answer(answer.status, answer.headers, answer.read().decode())

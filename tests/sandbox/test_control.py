@@ -16,6 +16,7 @@ from portal.providers.sandboxed import sandbox_context
 from portal.providers.smtp import SMTP
 from portal.sandbox import PASSWORD, Sandbox
 from portal.sandbox.apis.sendgrid import API_KEY
+from portal.sandbox.apis.slack import HOOK
 from portal.sandbox.apis.twilio import ACCOUNT_SID, AUTH_TOKEN, FROM_NUMBER
 
 Make = Callable[..., dict[str, Value]]
@@ -114,6 +115,16 @@ def test_page_shows_text_messages_and_what_is_accepted(sandbox: Sandbox, call: C
     assert listed(sandbox, "/_sandbox/outbox?channel=email") == []
 
 
+def test_page_shows_chat_messages_as_text(sandbox: Sandbox, call: Callable[..., Any]) -> None:
+    title = {"type": "header", "text": {"type": "plain_text", "text": "&lt;b&gt;Down&lt;/b&gt;"}}
+    facts = {"type": "section", "fields": [{"type": "mrkdwn", "text": "*Impact*\n<i>none</i>"}]}
+    assert call("POST", HOOK, json_body={"blocks": [title, facts]}).status == 200
+    page = ask(sandbox, "GET", "/")[2]
+    for words in ("<h2>&lt;b&gt;Down&lt;/b&gt;</h2>", "#alerts", "Impact", "&lt;i&gt;none&lt;/i&gt;"):
+        assert words in page
+    assert len(listed(sandbox, "/_sandbox/outbox?channel=chat")) == 1
+
+
 def test_info_tells_ports_and_authority(sandbox: Sandbox) -> None:
     info = json.loads(ask(sandbox, "GET", "/_sandbox/info")[2])
     assert info["smtp"] == {"host": "127.0.0.1", "port": sandbox.smtp_port, "tls_port": sandbox.smtp_tls_port}
@@ -128,7 +139,7 @@ def test_info_tells_ports_and_authority(sandbox: Sandbox) -> None:
 
 def test_every_provider_is_played_and_can_be_made_to_fail(sandbox: Sandbox) -> None:
     faults = json.loads(ask(sandbox, "GET", "/_sandbox/faults")[2])
-    assert set(faults) == {"smtp", "sendgrid", "twilio", "webhooks"}
+    assert set(faults) == {"smtp", "sendgrid", "twilio", "slack", "teams", "webhooks"}
     for provider in faults:
         assert ask(sandbox, "PUT", f"/_sandbox/faults/{provider}", {"mode": "revoked"})[0] == 200
     assert {fault.mode for fault in sandbox.state.faults().values()} == {"revoked"}

@@ -34,7 +34,8 @@ class Api:
         host: where it is reached.
         more_hosts: where else it may be called; credentials go nowhere beyond, whatever an answer says.
         errors: its error table, made with table_with().
-        complaint: takes a status and the JSON of an answer, returns what the provider complains about, if it does.
+        complaint: takes a status and what was read of an answer, returns what the provider complains about, if it does.
+        read: reads an answer's body; None where it has nothing of the provider's. JSON, if nothing else is said.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Api:
     errors: tuple[ErrorRow, ...]
     complaint: Callable[[int, Any], Complaint | None]
     more_hosts: tuple[str, ...] = ()
+    read: Callable[[bytes], Any] = parsed
 
 
 class Visit:
@@ -131,7 +133,7 @@ class Visit:
         Raises:
             ProviderError: it is something else, or an error all the same.
         """
-        found = parsed(answer.body)
+        found = self.api.read(answer.body)
         if found is not None and (complaint := self.api.complaint(answer.status, found)):
             raise ProviderError(self._complained(complaint, answer))
         if isinstance(found, kind):
@@ -183,7 +185,7 @@ class Visit:
 
     def _refusal(self, answer: Answer) -> Failure:
         """Put an answer that is no success into words."""
-        found = parsed(answer.body)
+        found = self.api.read(answer.body)
         complaint = (self.api.complaint(answer.status, found) if found is not None else None) or Complaint()
         return self._complained(complaint, answer)
 

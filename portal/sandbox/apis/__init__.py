@@ -4,6 +4,8 @@ from typing import Final
 
 from portal.sandbox.apis.base import Api
 from portal.sandbox.apis.sendgrid import SENDGRID
+from portal.sandbox.apis.slack import SLACK
+from portal.sandbox.apis.teams import TEAMS
 from portal.sandbox.apis.twilio import TWILIO
 
 __all__ = ["APIS", "Api"]
@@ -11,4 +13,6 @@ __all__ = ["APIS", "Api"]
 APIS: Final[tuple[Api, ...]] = (
     SENDGRID,
     TWILIO,
+    SLACK,
+    TEAMS,
 )

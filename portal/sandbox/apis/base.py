@@ -21,10 +21,11 @@ class Api:
 
     Attributes:
         slug: the provider's name in faults and requests.
-        hosts: the host names under which it is reached.
+        hosts: the host names under which it is reached; *.example.com stands for every name below.
         make: builds the application that answers; what it must remember it keeps in the state.
         refusals: how it answers while a fault is on; the modes that are not here are the server's matter.
         accounts: what it accepts, published: name to value.
+        hidden_path: a regular expression for what must not be remembered of a path, where that holds a secret.
     """
 
     slug: str
@@ -32,6 +33,7 @@ class Api:
     make: Callable[[State], Flask]
     refusals: Mapping[FaultMode, Refusal]
     accounts: Mapping[str, str]
+    hidden_path: str = ""
 
 
 def api_app(slug: str) -> Flask:
