@@ -14,6 +14,8 @@ from flask import Flask
 
 from portal import clock
 from portal.accounts import housekeeping
+from portal.alerts import evaluating
+from portal.audit import watch
 from portal.database import db, on_wake
 from portal.health import rollups
 from portal.health.runner import CheckRunner
@@ -67,6 +69,8 @@ class Scheduler:
             Job("health-checks", 1, self._checks.tick, topic=WAKE),
             Job("replay-runs", 1, run_job.work_off, topic=run_job.WAKE),
             Job("failing-webhooks", 60, failing.look),
+            Job("alerts", 5, evaluating.Watch().look, topic=evaluating.WAKE),
+            Job("audit-watch", 60, watch.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),
             Job("health-rollups", 60, rollups.fold_due),
