@@ -20,13 +20,12 @@ from portal.alerts import changes, endings
 from portal.alerts.findings import Finding, Look
 from portal.alerts.models import UNRESOLVED, UNTIL_IT_RECOVERS, Alert, AlertState, ChangeKind, Severity
 from portal.alerts.rules import RULES
+from portal.alerts.service import CHANGED
 from portal.database import db, new_id, reading, unit_of_work, wake_after_commit
 from portal.webhooks import own_events
 
 WAKE: Final = own_events.CHANGED
 """Topic that asks for a look at once."""
-CHANGED: Final = "alerts"
-"""Topic of a commit that opened or resolved alerts, for those who tell people."""
 REOPENS_WITHIN: Final = timedelta(minutes=10)
 """A cause that is back so soon is the same alert."""
 SETTLED_AFTER: Final = 120.0

@@ -97,13 +97,14 @@ def _holds(look: Look, organization_id: uuid.UUID, outage: _Outage) -> bool:
 
 
 def _back_since(look: Look, broken: Mapping[uuid.UUID, Sequence[Broken]]) -> dict[uuid.UUID, datetime]:
-    """Return since when the portal's own connection works again, where that is not long ago."""
+    """Return since when the portal's own connection works again: found just now, or not long ago."""
     if not broken:
         return {}
     recent = (Alert.organization_id.in_(broken), Alert.resolved_at >= look.now - AFTER_CONNECTION)
     query = select(Alert.organization_id, func.max(Alert.resolved_at)).where(*recent, Alert.cause == CONNECTION)
     rows = db.session.execute(query.group_by(Alert.organization_id))
-    return {whose: at for whose, at in rows if at and at <= look.now}
+    found = {whose: at for whose, at in rows if at and at <= look.now}
+    return found | {whose: look.now for whose in broken if look.is_open(whose, CONNECTION)}
 
 
 def _opens(row: Broken, *, within: bool, back: datetime | None) -> bool:

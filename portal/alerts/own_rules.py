@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import exists, func, or_, select
 
 from portal.accounts.models import Organization
 from portal.alerts.findings import SCHEDULER, Finding, Look, Rule
@@ -50,25 +50,27 @@ def _late_impact(what: Iterable[str]) -> str:
 
 def _late_checks(look: Look) -> dict[uuid.UUID, datetime]:
     due = (Integration.next_check_at <= look.now - LATE, Integration.enabled, Integration.deleted_at.is_(None))
-    at = func.min(Integration.next_check_at, type_=Integration.next_check_at.type)
-    query = select(Integration.organization_id, at).where(*due)
-    query = query.where(*look.of(Integration.organization_id)).group_by(Integration.organization_id)
-    return {whose: at for whose, at in db.session.execute(query) if at}
+    query = select(Integration.organization_id, Integration.next_check_at).where(*due)
+    # Grouped here: asked to group, SQLite goes through all integrations by organization.
+    rows = db.session.execute(query.where(*look.of(Integration.organization_id)).order_by(Integration.next_check_at))
+    found: dict[uuid.UUID, datetime] = {}
+    for whose, at in rows:
+        found.setdefault(whose, at)
+    return found
 
 
 def _late_deliveries(look: Look) -> dict[uuid.UUID, datetime]:
     """Return the oldest overdue delivery of each organization, of webhooks at which nothing is being tried.
 
-    Where something was tried lately the receiver is slow, limited or failing, and the backlog is not the portal's.
+    Where something was tried lately the receiver is slow, limited or failing, and the backlog is not the portal's. In
+    order, all others wait for one that waits for its next try or is under way.
     """
     before = look.now - LATE
     quiet = before - timedelta(minutes=1)  # the last attempt of a webhook is kept to the minute
-    waits = and_(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_not(None))
-    first = select(Delivery.due_at).where(waits).order_by(Delivery.id).limit(1).scalar_subquery()
-    earliest = select(func.min(Delivery.due_at)).where(waits).scalar_subquery()
-    oldest = case((Webhook.ordered, first), else_=earliest)
+    oldest = select(func.min(Delivery.due_at)).where(Delivery.webhook_id == Webhook.id, Delivery.due_at.is_not(None))
+    ahead = exists().where(Delivery.webhook_id == Webhook.id, Delivery.due_at > look.now)
     rows = (
-        select(Webhook.organization_id, oldest.label("oldest"))
+        select(Webhook.organization_id, oldest.scalar_subquery().label("oldest"))
         .where(
             Webhook.status == WebhookStatus.ACTIVE,
             Webhook.deleted_at.is_(None),
@@ -76,6 +78,7 @@ def _late_deliveries(look: Look) -> dict[uuid.UUID, datetime]:
             or_(Webhook.paused_until.is_(None), Webhook.paused_until <= before),
             or_(Webhook.last_success_at.is_(None), Webhook.last_success_at <= quiet),
             or_(Webhook.last_failure_at.is_(None), Webhook.last_failure_at <= quiet),
+            or_(Webhook.ordered.is_(False), ~ahead),
             *look.of(Webhook.organization_id),
         )
         .subquery()

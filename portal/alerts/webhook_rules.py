@@ -31,7 +31,7 @@ def failing(look: Look) -> Iterator[Finding]:
     long = Webhook.failing_since <= look.now - GIVES_UP_AFTER * WARNED_AT[0] / 100
     columns = (Webhook.id, Webhook.organization_id, Webhook.name, Webhook.failing_since, Webhook.warned_percent)
     query = select(*columns).where(long, Webhook.warned_percent.is_not(None), *live)
-    for row in db.session.execute(query.where(*look.of(Webhook.organization_id)).order_by(Webhook.id)):
+    for row in db.session.execute(query.where(*look.of(Webhook.organization_id))):
         yield _webhook(
             row,
             rule="webhook_failing",
@@ -53,8 +53,7 @@ def disabled(look: Look) -> Iterator[Finding]:
         Webhook.disabled_reason,
     )  # fmt: skip
     off = (NOT_EMPTY, Webhook.status == WebhookStatus.DISABLED, Webhook.deleted_at.is_(None))
-    query = select(*columns).where(*off, *look.of(Webhook.organization_id)).order_by(Webhook.id)
-    for row in db.session.execute(query):
+    for row in db.session.execute(select(*columns).where(*off, *look.of(Webhook.organization_id))):
         yield _webhook(
             row,
             rule="webhook_disabled",
