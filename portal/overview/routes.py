@@ -10,6 +10,8 @@ from flask.wrappers import Response
 
 from portal import clock
 from portal.accounts import service as accounts
+from portal.alerts import presenting as alert_words
+from portal.alerts import queries as alerts
 from portal.audit import access as credential_access
 from portal.database import reading, unit_of_work
 from portal.health import charts, metrics
@@ -43,6 +45,7 @@ NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
 COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
 LOGS_ON_DETAIL = 10
 DAYS_IN_ROW = 30
+ALERTS_SHOWN = 5
 MOST_SHOWN = 200
 """Rows that the list may grow to; it is fetched anew as a whole while the page is open."""
 
@@ -124,9 +127,14 @@ def _checked(integration: Integration, report: Report | None, said: str, tone: s
 
 def _summary() -> dict[str, Any]:
     organization_id = identity().organization_id
+    critical = alerts.critical(organization_id=organization_id, limit=ALERTS_SHOWN)
     return {
         "stats": queries.stats(organization_id=organization_id),
-        "failing": queries.failing(organization_id=organization_id),
+        "alerts": critical,
+        "abouts": alert_words.about(organization_id, critical),
+        "all_alerts": alerts.count_critical(organization_id=organization_id),
+        "late": alert_words.late_now(organization_id),
+        "show": alert_words,
     }
 
 
