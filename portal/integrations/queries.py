@@ -175,11 +175,6 @@ def of_provider(*, organization_id: uuid.UUID, provider: str, lock: bool = False
     return db.session.scalars(query.with_for_update() if lock else query).all()
 
 
-def failing(*, organization_id: uuid.UUID, limit: int = 20) -> Sequence[Integration]:
-    """Return the integrations in error, the longest failing first."""
-    return failing_page(organization_id=organization_id, limit=limit).items
-
-
 def failing_page(*, organization_id: uuid.UUID, cursor: str = "", limit: int = PAGE) -> Page[Integration]:
     """Return one page of the integrations in error, the longest failing first.
 

@@ -78,11 +78,14 @@ def test_an_alert_is_acknowledged_with_a_note_and_taken_back(app: Flask, admin: 
     assert len(trail(app, "alert.acknowledgement_withdrawn")) == 1
 
 
-def test_an_alert_is_muted_for_a_while(app: Flask, admin: Browser, down: Alert, time: time_machine.Traveller) -> None:
+def test_an_alert_is_muted_for_a_while(
+    app: Flask, team: Team, admin: Browser, down: Alert, time: time_machine.Traveller
+) -> None:
     admin.post(f"{PAGE}/{down.id}/mute", {"for": "1h"})
     assert only(app).muted_until == NOW + timedelta(hours=1)
     assert "Muted until 13:00:00" in words(admin.get(PAGE))
     time.shift(timedelta(minutes=61))
+    admin = Browser(app, team.admin)  # the session before was idle for too long
     assert "Muted until" not in words(admin.get(PAGE))
     admin.post(f"{PAGE}/{down.id}/mute", {"for": "recovered"})
     assert "Muted until it recovers" in words(admin.get(f"{PAGE}/{down.id}"))
