@@ -174,7 +174,7 @@ def test_a_webhook_says_how_many_wait(app: Flask, team: Team, admin: Browser) ->
     change_webhook(app, hook, failing_since=NOW - timedelta(days=3), warned_percent=50, last_failure_at=NOW)
     look(app)
     answer = admin.get(PAGE)
-    assert "Impact: payroll does not get events; 3 wait." in words(answer)
+    assert "Impact: Payroll does not get events; 3 wait." in words(answer)
     assert f'"/admin/webhooks/{hook}"' in answer.text
 
 
