@@ -188,6 +188,7 @@ def test_a_scheduled_check_raises_the_alert_on_the_open_dashboard(
     for failures in (1, 2):  # the first only asks for a second look
         seeds.check_is_due(relay)
         wait_until(lambda count=failures: len(seeds.logs(relay)) == count, "the scheduled check")  # type: ignore[misc]
+    wait_until(lambda: seeds.alerts(place) == ["open"], "the alert")
     a_quarter_of_a_minute_goes_by(visitor.page)
     expect(alert.get_by_role("heading")).to_have_text("Email relay (SMTP): re-authenticate, login failed")
     expect(visitor.figure("Errors")).to_contain_text("100%")
@@ -197,6 +198,7 @@ def test_a_scheduled_check_raises_the_alert_on_the_open_dashboard(
     mail.fault("smtp", mode="none")
     seeds.check_is_due(relay)
     wait_until(lambda: len(seeds.logs(relay)) == 3, "the check after mending")
+    wait_until(lambda: seeds.alerts(place) == ["resolved"], "the end of the alert")
     a_quarter_of_a_minute_goes_by(visitor.page)
     expect(alert).to_have_count(0)
     expect(visitor.line("Email relay").locator(".status")).to_have_text("Active")
@@ -230,6 +232,9 @@ def test_troubleshoot_and_reconnect_mend_what_an_alert_tells(
     visitor.page.keyboard.press("Escape")
     expect(visitor.drawer).to_have_count(0)
 
+    visitor.go("/admin/alerts")
+    expect(visitor.page.locator(".alert")).to_have_count(1)
+    visitor.look()
     visitor.go("/admin/integrations")
     visitor.button("Acknowledge Email relay (SMTP): re-authenticate, login failed").click()
     expect(visitor.page.locator(".alert")).to_contain_text("Acknowledged by")

@@ -21,6 +21,7 @@ from portal.accounts.hashing import use_hasher
 from portal.accounts.models import Membership, User, UserSession
 from portal.accounts.sessions import Origin
 from portal.alerts import evaluating
+from portal.alerts.models import Alert
 from portal.audit.models import AuditEntry
 from portal.database import db, new_id, reading, unit_of_work
 from portal.health import checks
@@ -204,6 +205,11 @@ class Seeder:
         query = select(Integration).order_by(Integration.id)
         mine = query.where(Integration.organization_id == place.organization_id) if place else query
         return self._read(lambda session: list(session.scalars(mine)))
+
+    def alerts(self, place: Place) -> list[str]:
+        """Return how the alerts of an organization are, the first one first."""
+        mine = select(Alert.state).where(Alert.organization_id == place.organization_id)
+        return self._read(lambda session: list(session.scalars(mine.order_by(Alert.opened_at, Alert.id))))
 
     def logs(self, integration_id: uuid.UUID) -> list[HealthLog]:
         """Return the health logs of an integration, oldest first."""
