@@ -222,11 +222,11 @@ def test_the_navigation_counts_what_is_open_and_critical(app: Flask, team: Team,
 
 
 def test_lists_come_out_of_their_index_in_their_order(app: Flask, team: Team) -> None:
-    where = {"organization_id": team.organization_id}
+    place = team.organization_id
     for state, index in ((AlertState.OPEN, "ix_alerts_unresolved"), (AlertState.RESOLVED, "ix_alerts_resolved")):
         filters = AlertFilters(state=state)
-        found = plan(app, read(lambda filters=filters: queries.listed(**where, filters=filters)))  # type: ignore[misc]
+        found = plan(app, read(lambda filters=filters: queries.listed(organization_id=place, filters=filters)))  # type: ignore[misc]
         assert index in found
         assert "TEMP B-TREE" not in found
-    found = plan(app, read(lambda: queries.count_critical(**where, open_only=True)))
+    found = plan(app, read(lambda: queries.count_critical(organization_id=place, open_only=True)))
     assert "ix_alerts_unresolved (organization_id=? AND state=? AND severity=?)" in found
