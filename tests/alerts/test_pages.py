@@ -230,3 +230,15 @@ def test_lists_come_out_of_their_index_in_their_order(app: Flask, team: Team) ->
         assert "TEMP B-TREE" not in found
     found = plan(app, read(lambda: queries.count_critical(organization_id=place, open_only=True)))
     assert "ix_alerts_unresolved (organization_id=? AND state=? AND severity=?)" in found
+
+
+def test_the_count_in_the_navigation_comes_along_with_what_is_fetched_anew(
+    app: Flask, admin: Browser, down: Alert
+) -> None:
+    for address, target in ((PAGE, "alert-list"), ("/admin/integrations", "board")):
+        part = admin.get(address, target=target).text
+        assert re.search(r'<a id="nav-alerts" hx-swap-oob="true"[^>]*>Alerts <span class="count"[^>]*>1<', part), (
+            address
+        )
+        whole = admin.get(address).text
+        assert (whole.count('id="nav-alerts"'), 'nav-alerts" hx-swap-oob' in whole) == (1, False)
