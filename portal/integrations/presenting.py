@@ -76,7 +76,12 @@ def provider_name(integration: Integration) -> str:
 
 def impact(integration: Integration) -> str:
     """Return what does not work for the business while this integration is down."""
-    return Capability(integration.type).impact
+    return impact_of(integration.capabilities or [integration.type])
+
+
+def impact_of(capabilities: Iterable[str]) -> str:
+    """Return what does not work for the business without these capabilities, each said once."""
+    return ". ".join(dict.fromkeys(Capability(each).impact for each in capabilities))
 
 
 def first_name(provider: Provider, taken: Collection[str]) -> str:
@@ -131,6 +136,14 @@ def of_test(report: Report, receipt: str, *, saving: bool = False) -> Shown:
         return Shown("Connection works", "ok", took, steps, receipt, copy=_copied(report))
     failed = "Not saved" if saving else "Not working"
     return Shown(f"{failed}: {report.error.title}", "err", "", steps, "", tested=True, copy=_copied(report))
+
+
+def of_stored_test(report: Report) -> Shown:
+    """Return what the Troubleshoot page shows of a staged test; cause and mend besides, where no step says so."""
+    shown = of_test(report, "")
+    if report.error is None or any(step.hint for step in report.steps):
+        return shown
+    return replace(shown, text=f"{report.error.message} {report.error.hint}".strip())
 
 
 def shown_step(step: dict[str, Any]) -> dict[str, Any]:

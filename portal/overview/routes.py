@@ -10,6 +10,9 @@ from flask.wrappers import Response
 
 from portal import clock
 from portal.accounts import service as accounts
+from portal.alerts import evaluating
+from portal.alerts import presenting as alert_words
+from portal.alerts import queries as alerts
 from portal.audit import access as credential_access
 from portal.database import reading, unit_of_work
 from portal.health import charts, maintenance, metrics, pulse, strips
@@ -54,6 +57,7 @@ STATUS_CHOICES = [
 NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
 COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
 LOGS_ON_DETAIL = 10
+ALERTS_SHOWN = 5
 MOST_SHOWN = 200
 """Rows that the list may grow to; it is fetched anew as a whole while the page is open."""
 
@@ -71,7 +75,7 @@ def dashboard() -> Response:
     """Show figures, critical alerts and all integrations."""
     board = _board()
     # How late the checks are is told anew every moment; a page is told when they are not on time any more.
-    version = version_of(board | {"pulse": board["pulse"].on_time})
+    version = version_of(board | {"pulse": board["pulse"].on_time, "show": None})
     if is_shown(version):
         return nothing_new()
     block = "update" if request.headers.get("HX-Target") == "board" else "main"
@@ -105,6 +109,8 @@ def check(integration_id: uuid.UUID) -> Response:
         return _checked(integration, None, "Not checked: several tests are running. Try again in some seconds.", "warn")
     if report is None:
         return _checked(integration, None, f"{integration.name} was changed meanwhile. Check it again.", "warn")
+    # The page that asked shows alerts beside the result, and would else be some milliseconds ahead of them.
+    evaluating.evaluate(settled=False, organization_id=integration.organization_id)
     if report.ok:
         said = f"{integration.name}: check passed in {duration(report.response_time_ms)}."
         return _checked(integration, report, said, "ok")
@@ -144,9 +150,13 @@ def _checked(integration: Integration, report: Report | None, said: str, tone: s
 
 def _summary() -> dict[str, Any]:
     organization_id = identity().organization_id
+    critical = alerts.critical(organization_id=organization_id, limit=ALERTS_SHOWN)
     return {
         "stats": queries.stats(organization_id=organization_id),
-        "failing": queries.failing(organization_id=organization_id),
+        "alerts": critical,
+        "abouts": alert_words.about(organization_id, critical),
+        "all_alerts": alerts.count_critical(organization_id=organization_id),
+        "show": alert_words,
     }
 
 

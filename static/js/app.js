@@ -483,7 +483,8 @@
     if (document.hidden || asked) return !document.hidden;
     if (isQuiet(region)) return false;
     const typed = all("input:not([role=switch]), select, textarea", region).some((control) => changed.has(control));
-    return !(typed || find("form[data-sent]") || find("[aria-invalid=true]", region));
+    const opened = find("dialog:modal, details.menu[open]", region);
+    return !(typed || opened || find("form[data-sent]") || find("[aria-invalid=true]", region));
   }
 
   on("htmx:beforeRequest", (event) => {

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask
 
 from portal import clock
+from portal.alerts.models import Alert
 from portal.api.declaring import Operation
 from portal.database import new_id, unit_of_work
 from portal.health.models import MaintenanceWindow
@@ -44,6 +45,8 @@ class Things:
         if {"delivery_id", "event_id"} & {*names}:
             found["delivery_id"] = make_delivery(self.app, self.owner, self.webhook, **dead())
             found["event_id"] = stored_events(self.app)[-1].event_id
+        if "alert_id" in names:
+            found["alert_id"] = self._alert()
         if "run_id" in names:
             found["run_id"] = self._run()
         if "window_id" in names:
@@ -64,6 +67,19 @@ class Things:
         with self.app.app_context(), unit_of_work() as session:
             session.add(window)
         return window.id
+
+    def _alert(self) -> uuid.UUID:
+        """Raise an alert, and return its id."""
+        now = clock.now()
+        words = dict.fromkeys(("message", "impact", "hint", "code", "acknowledged_by", "acknowledge_note"), "x")
+        with self.app.app_context(), unit_of_work() as session:
+            alert = Alert(
+                id=new_id(), organization_id=self.owner.organization_id, rule="dead_letters_growing",
+                cause=uuid.uuid4().hex, severity="warning", state="open", title="Dead letters", detail={}, since=now,
+                opened_at=now, changed_at=now, resolution="", occurrences=1, **words,
+            )  # fmt: skip
+            session.add(alert)
+            return alert.id
 
     def _run(self) -> uuid.UUID:
         """Ask for a replay of everything that was sent, and return the run."""
