@@ -534,6 +534,8 @@
 
   on("htmx:beforeSwap", ({ detail }) => {
     const { elt, xhr, target, requestConfig } = detail;
+    // What was asked for before a form was sent must not take that form away: its answer would find nobody to tell.
+    if (elt.matches("[data-live]") && find("form[data-sent]", target)) return (detail.shouldSwap = false);
     if (target.id !== "drawer-host") remember(target);
     const region = find("#toasts");
     if (target.contains(region)) document.body.append(region);
