@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import create_engine, inspect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import accounts, api, audit, health, integrations, keyring, messaging, overview, web, webhooks
+from portal import accounts, alerts, api, audit, health, integrations, keyring, messaging, overview, web, webhooks
 from portal.database import db
 from portal.extensions import csrf, htmx, login_manager, migrate
 from portal.settings import Settings, ensure_keys, load
@@ -16,7 +16,7 @@ from portal.settings import Settings, ensure_keys, load
 ROOT = Path(__file__).resolve().parent.parent
 MAX_BODY = 1024 * 1024
 """Largest request body in bytes; forms of the portal are far smaller."""
-FEATURES = (audit, accounts, webhooks, integrations, health, messaging, overview, api)
+FEATURES = (audit, accounts, webhooks, integrations, health, messaging, alerts, overview, api)
 
 
 def create_app(settings: Settings | None = None) -> Flask:

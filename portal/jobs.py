@@ -14,6 +14,8 @@ from flask import Flask
 
 from portal import clock
 from portal.accounts import housekeeping
+from portal.alerts import evaluating
+from portal.audit import watch
 from portal.database import db, on_wake
 from portal.health import rollups
 from portal.health.runner import CheckRunner
@@ -74,6 +76,8 @@ class Scheduler:
             Job("lost-messages", 15, messages.give_up_lost),
             Job("replay-runs", 1, run_job.work_off, topic=run_job.WAKE),
             Job("failing-webhooks", 60, failing.look),
+            Job("alerts", 5, evaluating.Watch().look, topic=evaluating.WAKE),
+            Job("audit-watch", 60, watch.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),
             Job("message-retention", 600, message_retention.tidy),

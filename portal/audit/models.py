@@ -68,6 +68,22 @@ class AuditHead(Base):
     """Authenticates this row, so that a cut chain cannot get a head that fits."""
 
 
+class AuditCheck(Base):
+    """What was last found of one chain by those who watch over it."""
+
+    __tablename__ = "audit_checks"
+    __table_args__ = (Index(None, "due_at"),)
+
+    chain: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    ok: Mapped[bool]
+    first_bad_seq: Mapped[int | None] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(String(300))
+    whole_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When all of it was last looked at."""
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    """When the next look is due."""
+
+
 class CredentialAccess(Base):
     """Uses of one integration's credentials: one by a person, one refused, or those by jobs within an hour."""
 

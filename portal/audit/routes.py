@@ -6,9 +6,9 @@ from typing import Any
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.audit import access, search, trail, words
+from portal.audit import access, search, trail, watch, words
 from portal.audit.forms import FilterForm
-from portal.database import reading
+from portal.database import reading, unit_of_work
 from portal.web.access import Who, allow, identity
 from portal.web.filters import zone
 from portal.web.render import page
@@ -36,6 +36,9 @@ def verify() -> ResponseReturnValue:
     organization_id = identity().organization_id
     with reading():
         result = trail.verify(organization_id)
+    with unit_of_work():
+        watch.note(organization_id, result)
+    with reading():
         return page("audit/index.html", block="chain", result=result, **_entries(FilterForm(), None))
 
 

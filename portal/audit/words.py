@@ -8,6 +8,7 @@ from portal.audit.models import AuditEntry, CredentialAccess
 GROUPS: Final = {
     "integration": "Integrations",
     "health": "Health checks",
+    "alert": "Alerts",
     "webhook": "Webhooks",
     "dead_letter": "Dead letters",
     "message": "Messages",
@@ -48,6 +49,7 @@ ACTIONS: Final = {
     "member.profile_changed": "Profile changed",
     "integration.interval_changed": "Interval of health checks changed",
     "health.check_all": "Health check of all integrations started",
+    "alert.acknowledgement_withdrawn": "Acknowledgement of an alert taken back",
     "webhook.warned": "Webhook keeps failing",
     "dead_letter.retry_started": "Retry of dead letters started",
     "dead_letter.retry_finished": "Retry of dead letters finished",

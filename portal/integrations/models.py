@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint, bindparam
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, UTCDateTime, new_id
@@ -132,6 +132,16 @@ Index(
     Integration.next_check_run_id,
     sqlite_where=Integration.next_check_run_id.is_not(None),
     postgresql_where=Integration.next_check_run_id.is_not(None),
+)
+
+
+IN_ERROR = Integration.status == bindparam("error", Status.ERROR, Integration.status.type, literal_execute=True)
+"""Written into the statement, not sent beside it: else SQLite would pass over the index."""
+Index(
+    "ix_integrations_in_error",
+    Integration.organization_id,
+    sqlite_where=Integration.status == Status.ERROR,
+    postgresql_where=Integration.status == Status.ERROR,
 )
 
 

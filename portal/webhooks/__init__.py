@@ -3,6 +3,7 @@
 from flask import Flask
 
 from portal.webhooks import (
+    dead_letter_counts,
     dead_letter_routes,
     debugger_routes,
     delivery_routes,
@@ -18,8 +19,8 @@ from portal.webhooks import (
 )
 
 __all__ = [
-    "debugger_routes", "delivery_routes", "form_routes", "init_app", "models", "replay_routes", "retention",
-    "secret_routes",
+    "dead_letter_counts", "debugger_routes", "delivery_routes", "form_routes", "init_app", "models", "replay_routes",
+    "retention", "secret_routes",
 ]  # fmt: skip
 
 

@@ -148,6 +148,14 @@ Index(
 )
 
 
+Index(
+    "ix_webhooks_disabled_by_portal",
+    Webhook.organization_id,
+    sqlite_where=Webhook.disabled_reason != "",
+    postgresql_where=Webhook.disabled_reason != "",
+)
+
+
 class Delivery(Base):
     """One event on its way to one webhook."""
 

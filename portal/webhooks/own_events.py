@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from portal.database import wake_after_commit
 from portal.security.redaction import redact
 from portal.webhooks import events
 from portal.webhooks.errors import WebhooksError
@@ -13,6 +14,9 @@ from portal.webhooks.events import NewEvent
 
 LONGEST: Final = 1000
 """Characters of one text in such an event; what comes from providers and people may be of any length."""
+
+CHANGED: Final = "own-state"
+"""Topic of what the portal tells about itself: who watches over it looks again at once."""
 
 log = logging.getLogger("portal.webhooks")
 
@@ -28,6 +32,7 @@ def publish(*, organization_id: uuid.UUID, event_type: str, data: Mapping[str, A
         event_type: one of those that the portal brings.
         data: texts, numbers, truth values, moments and None, in objects of any depth.
     """
+    wake_after_commit(CHANGED)
     try:
         event = NewEvent(event_type=event_type, data=_plain(data), source="portal")
         events.accept(organization_id=organization_id, events=[event])

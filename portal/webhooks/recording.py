@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.database import db, unit_of_work
 from portal.prepared import Prepared
-from portal.webhooks import failing, queue
+from portal.webhooks import dead_letter_counts, failing, queue
 from portal.webhooks.models import DeliveryStatus, Webhook
 from portal.webhooks.queue import Claimed, Done
 from portal.webhooks.sending import Endpoint, kept_headers
@@ -65,6 +66,9 @@ def without_retry(outcome: Outcome) -> Outcome:
 def record(outcomes: Sequence[Outcome], now: datetime) -> None:
     """Write attempts, deliveries and what follows for the webhooks."""
     queue.record([each.done for each in outcomes])
+    dead = Counter(each.done.claimed.organization_id for each in outcomes if each.done.status is DeliveryStatus.DEAD)
+    if dead:
+        dead_letter_counts.add(dead, now)
     by_webhook: dict[uuid.UUID, list[Outcome]] = {}
     for each in outcomes:
         if each.done.error_class == INTERNAL:

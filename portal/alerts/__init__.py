@@ -1,0 +1,11 @@
+"""Alerts room: what is wrong with integrations, webhooks and the portal itself, found by rules, shown to admins."""
+
+from flask import Flask
+
+from portal.alerts import models
+
+__all__ = ["init_app", "models"]
+
+
+def init_app(app: Flask) -> None:
+    """Give the application the pages of this room."""

@@ -1,0 +1,47 @@
+"""The changes of alerts, written together with what they change: history for people, work for who tells them."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert
+
+from portal import clock
+from portal.alerts.models import TOLD, AlertChange, ChangeKind
+from portal.database import db, new_id
+
+
+@dataclass(frozen=True)
+class Noted:
+    """One change of one alert."""
+
+    organization_id: uuid.UUID
+    alert_id: uuid.UUID
+    kind: ChangeKind
+    at: datetime
+    by_name: str = ""
+    note: str = ""
+
+
+def moment_after(before: datetime) -> datetime:
+    """Return now, or the moment of the change before where the clock was set back: a history never runs backwards."""
+    return max(clock.now(), before)
+
+
+def after(row: Any, kind: ChangeKind, *, by_name: str = "", note: str = "") -> Noted:
+    """Return a change that comes after all others of an alert."""
+    return Noted(row.organization_id, row.id, kind, moment_after(row.changed_at), by_name[:200], note[:500])
+
+
+def write(noted: Iterable[Noted]) -> None:
+    """Write changes. Runs inside the unit of work that made them."""
+    rows = [
+        {"id": new_id(), "organization_id": each.organization_id, "alert_id": each.alert_id, "kind": each.kind,
+         "at": each.at, "by_name": each.by_name, "note": each.note,
+         "handled_at": None if each.kind in TOLD else each.at}
+        for each in noted
+    ]  # fmt: skip
+    if rows:
+        db.session.execute(insert(AlertChange), rows)
