@@ -2,9 +2,9 @@
 
 from flask import Flask
 
-from portal.alerts import models
+from portal.alerts import models, notification_models
 
-__all__ = ["init_app", "models"]
+__all__ = ["init_app", "models", "notification_models"]
 
 
 def init_app(app: Flask) -> None:
