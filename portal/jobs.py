@@ -14,7 +14,7 @@ from flask import Flask
 
 from portal import clock
 from portal.accounts import housekeeping
-from portal.alerts import evaluating
+from portal.alerts import evaluating, notifying
 from portal.audit import watch
 from portal.database import db, on_wake
 from portal.health import rollups
@@ -77,6 +77,7 @@ class Scheduler:
             Job("replay-runs", 1, run_job.work_off, topic=run_job.WAKE),
             Job("failing-webhooks", 60, failing.look),
             Job("alerts", 5, evaluating.Watch().look, topic=evaluating.WAKE),
+            Job("alert-notices", 2, notifying.look, topic=notifying.WAKE),
             Job("audit-watch", 60, watch.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),

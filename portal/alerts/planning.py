@@ -82,7 +82,7 @@ def next_of(alert: Any, channel: AlertChannel, notice: AlertNotice | None, conte
     first = min(alert.changed_at, context.now)
     if notice and notice.told_at and not _got_worse(alert, notice):
         # It was told before and is back, or could not be told: not more often than a reminder.
-        first = max(first, notice.told_at + (context.interval or timedelta(minutes=REMINDER_MINUTES)))
+        first = max(first, min(notice.told_at, context.now) + (context.interval or timedelta(minutes=REMINDER_MINUTES)))
     return _when_allowed(NoticeKind.OPENED, first, alert, channel, context)
 
 
