@@ -72,6 +72,15 @@ TABLE = {
     "GET integrations.edit_drawer": "admin",
     "POST integrations.edit": "admin",
     "POST integrations.troubleshoot": "admin",
+    "GET alerts.index": "admin",
+    "GET alerts.detail": "admin",
+    "POST alerts.acknowledge": "admin",
+    "POST alerts.acknowledge_all": "admin",
+    "POST alerts.withdraw": "admin",
+    "POST alerts.mute": "admin",
+    "POST alerts.unmute": "admin",
+    "GET overview.troubleshoot": "admin",
+    "POST overview.run_test": "admin",
     "POST integrations.switch": "admin",
     "POST integrations.interval": "admin",
     "POST integrations.delete": "admin",
@@ -177,6 +186,7 @@ def routes(app: Flask, **ids: object) -> list[Route]:
         "name": "invoice.paid",
         "event_id": "evt_1",
         "webhook_id": uuid.uuid4(),
+        "alert_id": uuid.uuid4(),
         "event_row_id": uuid.uuid4(),
         **ids,
     }
@@ -464,7 +474,7 @@ def test_integrations_of_another_organization_are_not_there(app: Flask, team: Te
     before = load(app, integration)
     spy = Browser(app, stranger)
     asked = [each for each in routes(app, integration_id=integration) if str(integration) in each.path]
-    assert len(asked) == 10
+    assert len(asked) == 12
     for route in asked:
         data = {"csrf_token": spy.csrf, **posted(), "enabled": "off", "interval": "9", "confirm_name": before.name}
         answer = spy.client.open(route.path, method=route.method, data=data if route.method == "POST" else None)

@@ -3,9 +3,11 @@
 from flask import Flask
 
 from portal.alerts import models, notification_models
+from portal.alerts.routes import blueprint
 
 __all__ = ["init_app", "models", "notification_models"]
 
 
 def init_app(app: Flask) -> None:
     """Give the application the pages of this room."""
+    app.register_blueprint(blueprint)

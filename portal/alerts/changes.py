@@ -35,12 +35,17 @@ def after(row: Any, kind: ChangeKind, *, by_name: str = "", note: str = "") -> N
     return Noted(row.organization_id, row.id, kind, moment_after(row.changed_at), by_name[:200], note[:500])
 
 
-def write(noted: Iterable[Noted]) -> None:
-    """Write changes. Runs inside the unit of work that made them."""
+def write(noted: Iterable[Noted], *, handled: bool = False) -> None:
+    """Write changes. Runs inside the unit of work that made them.
+
+    Args:
+        noted: what happened.
+        handled: whether nobody is to be told of it, as of what is long over.
+    """
     rows = [
         {"id": new_id(), "organization_id": each.organization_id, "alert_id": each.alert_id, "kind": each.kind,
          "at": each.at, "by_name": each.by_name, "note": each.note,
-         "handled_at": None if each.kind in TOLD else each.at}
+         "handled_at": None if each.kind in TOLD and not handled else each.at}
         for each in noted
     ]  # fmt: skip
     if rows:

@@ -61,17 +61,18 @@ class _Difference:
         return found | {row.organization_id for row, _ in self.differs}
 
 
-def evaluate(*, settled: bool = True) -> int:
-    """Bring the alerts of all organizations up to date. Owns its transactions.
+def evaluate(*, settled: bool = True, organization_id: uuid.UUID | None = None) -> int:
+    """Bring the alerts up to date. Owns its transactions.
 
     Args:
         settled: whether this process has run long enough to say that work is late.
+        organization_id: whose alerts; those of all organizations by default.
 
     Returns:
         How many alerts were opened, changed or resolved.
     """
     with reading():
-        concerned = _difference(settled, None).organization_ids
+        concerned = _difference(settled, [organization_id] if organization_id else None).organization_ids
     if not concerned:
         return 0
     with unit_of_work() as session:

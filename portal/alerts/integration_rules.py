@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,8 +13,9 @@ from portal.alerts.findings import CONNECTION, Finding, Look, Rule
 from portal.alerts.models import Alert, Severity
 from portal.database import db
 from portal.integrations.models import IN_ERROR, Condition, Integration
+from portal.integrations.presenting import impact_of
 from portal.providers import catalogue
-from portal.providers.base import Capability, Outcome
+from portal.providers.base import Outcome
 
 NETWORK: Final = (Outcome.UNREACHABLE, Outcome.TIMEOUT)
 LEAST: Final = 3
@@ -63,12 +64,6 @@ def find(look: Look) -> Iterator[Finding]:
 def suppressed(_row: Broken) -> bool:
     """Return whether an integration may fail now without an alert, as in a maintenance window."""
     return False
-
-
-def impact(capabilities: Iterable[str]) -> str:
-    """Return what does not work without these capabilities, each said once."""
-    words = dict.fromkeys(Capability(each).impact for each in capabilities)
-    return ". ".join(words)
 
 
 def _in_error(look: Look) -> Any:
@@ -127,7 +122,7 @@ def _down(row: Broken, *, opens: bool) -> Finding:
         severity=Severity.CRITICAL,
         title=f"{name}: re-authenticate, {failed}" if refused else f"{name}: {failed}",
         message=row.error_message or "Its health check failed.",
-        impact=impact(row.capabilities or [row.type]),
+        impact=impact_of(row.capabilities or [row.type]),
         hint=row.error_hint or "",
         code=row.error_code or "",
         kind=str(row.error_class or ""),
@@ -149,7 +144,7 @@ def _connection(organization_id: uuid.UUID, outage: _Outage) -> Finding:
         title="The portal cannot reach most of its providers",
         message="More than half of the enabled integrations cannot be reached at once, so the fault is most likely"
         " this portal's own connection and not theirs.",
-        impact=impact(each for row in rows for each in (row.capabilities or [row.type])),
+        impact=impact_of(each for row in rows for each in (row.capabilities or [row.type])),
         hint="Check the internet connection, the name servers and the firewall of the machine that runs the portal.",
         since=min(row.failing_since or row.last_health_check for row in rows),
         detail={"integrations": [{"id": each, "name": name} for name, each in names], "total": len(rows)},

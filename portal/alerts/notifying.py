@@ -7,9 +7,9 @@ the lock on an organization's settings. So nothing is told twice, and what a pro
 import logging
 import uuid
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 
 from portal import clock
 from portal.alerts import plans, preferences, telling
@@ -65,16 +65,14 @@ def attend(organization_id: uuid.UUID) -> int:
 def _take_over(settings: AlertSettings) -> None:
     """Plan what follows from changes that nobody has handled yet."""
     changed = _claim(settings.organization_id)
-    plans.plan(settings, {row.alert_id for row in changed})
-    mended = select(Alert.integration_id).where(
-        Alert.id.in_({row.alert_id for row in changed}),
-        Alert.resolved_at.is_not(None),
-        Alert.integration_id.is_not(None),
-    )
-    plans.forgive(settings, [each for each in db.session.scalars(mended) if each] if changed else [])
+    plans.plan(settings, changed)
+    over = (Alert.id.in_(changed), Alert.resolved_at.is_not(None), Alert.integration_id.is_not(None))
+    if changed:
+        plans.forgive(settings, db.session.scalars(select(Alert.integration_id).where(*over)).all())
 
 
-def _claim(organization_id: uuid.UUID) -> Sequence[Row[Any]]:
+def _claim(organization_id: uuid.UUID) -> set[uuid.UUID]:
+    """Take over changes that are nobody's yet; returns the alerts that changed."""
     waits = (
         select(AlertChange.id)
         .where(AlertChange.organization_id == organization_id, AlertChange.handled_at.is_(None))
@@ -87,6 +85,6 @@ def _claim(organization_id: uuid.UUID) -> Sequence[Row[Any]]:
         update(AlertChange)
         .where(AlertChange.id.in_(select(waits.c.id)))
         .values(handled_at=clock.now())
-        .returning(AlertChange.id, AlertChange.alert_id)
+        .returning(AlertChange.alert_id)
     )
-    return db.session.execute(claimed, execution_options={"synchronize_session": False}).all()
+    return set(db.session.scalars(claimed, execution_options={"synchronize_session": False}))

@@ -55,7 +55,8 @@ def _late_checks(look: Look) -> dict[uuid.UUID, datetime]:
     rows = db.session.execute(query.where(*look.of(Integration.organization_id)).order_by(Integration.next_check_at))
     found: dict[uuid.UUID, datetime] = {}
     for whose, at in rows:
-        found.setdefault(whose, at)
+        if at is not None:
+            found.setdefault(whose, at)
     return found
 
 

@@ -1,6 +1,6 @@
 """What a channel is to be told of an alert next, and when: decided on what is stored, whatever happened in between.
 
-`next_of` is pure. It says the same however often it is asked, so that changes may be handled late, twice or in any order.
+`next_of` is pure. It says the same however often it is asked, so that changes may be handled late, twice, in any order.
 """
 
 from dataclasses import dataclass

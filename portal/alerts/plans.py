@@ -42,14 +42,14 @@ def plan(settings: AlertSettings, alert_ids: Collection[uuid.UUID]) -> None:
 
 
 def plan_unresolved(settings: AlertSettings) -> None:
-    """Plan anew what the channels are told of everything that is not over. The caller holds the lock on the settings."""
+    """Plan anew what the channels are told of all that is not over. The caller holds the lock on the settings."""
     waits = select(AlertNotice.alert_id).where(
         AlertNotice.organization_id == settings.organization_id, AlertNotice.due_at.is_not(None)
     )
     _plan(settings, or_(UNRESOLVED, Alert.id.in_(waits)))
 
 
-def forgive(settings: AlertSettings, integration_ids: Collection[uuid.UUID]) -> None:
+def forgive(settings: AlertSettings, integration_ids: Collection[uuid.UUID | None]) -> None:
     """Tell channels, whose integration works again, what could not be told; of what is still open."""
     mine = (AlertChannel.organization_id == settings.organization_id, AlertChannel.integration_id.in_(integration_ids))
     found = db.session.scalars(select(AlertChannel.id).where(*mine)).all()

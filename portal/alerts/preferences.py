@@ -57,7 +57,7 @@ def ensure(organization_id: uuid.UUID) -> None:
 
 
 def locked(organization_id: uuid.UUID) -> AlertSettings:
-    """Return the settings of an organization for as long as the transaction lasts to oneself; made if there are none."""
+    """Return the settings of an organization, which nobody else has until the transaction ends; made if need be."""
     _make(organization_id)
     query = select(AlertSettings).where(AlertSettings.organization_id == organization_id)
     return db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one()

@@ -39,9 +39,7 @@ def get(*, organization_id: uuid.UUID, alert_id: uuid.UUID, lock: bool = False) 
     return found
 
 
-def listed(
-    *, organization_id: uuid.UUID, filters: AlertFilters, cursor: str = "", limit: int = PAGE
-) -> Page[Alert]:
+def listed(*, organization_id: uuid.UUID, filters: AlertFilters, cursor: str = "", limit: int = PAGE) -> Page[Alert]:
     """Return one page of alerts: what is urgent and fails longest first; of resolved ones the last one first.
 
     Raises:
@@ -95,10 +93,11 @@ def count(*, organization_id: uuid.UUID, filters: AlertFilters) -> int:
 
 def critical(*, organization_id: uuid.UUID, limit: int) -> Sequence[Alert]:
     """Return the critical alerts that are not resolved, the longest failing first, those nobody knows of before all."""
-    query = select(Alert).where(Alert.organization_id == organization_id, UNRESOLVED)
-    query = query.where(Alert.severity == Severity.CRITICAL)
-    order = (Alert.state.desc(), Alert.since, Alert.id)
-    return db.session.scalars(query.order_by(*order).limit(limit)).all()
+    found: list[Alert] = []
+    for state in (AlertState.OPEN, AlertState.ACKNOWLEDGED):
+        query = select(Alert).where(*_in_state(organization_id, state), Alert.severity == Severity.CRITICAL)
+        found += db.session.scalars(query.order_by(Alert.since, Alert.id).limit(limit - len(found)))
+    return found
 
 
 def count_critical(*, organization_id: uuid.UUID, open_only: bool = False) -> int:

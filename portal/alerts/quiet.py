@@ -21,7 +21,8 @@ def after_quiet(moment: datetime, *, zone: str, start: str, end: str) -> datetim
     Args:
         moment: any.
         zone: name of the time zone.
-        start, end: times of the day; the end lies on the next day where it is earlier. Empty without quiet hours.
+        start: time of the day; empty without quiet hours.
+        end: time of the day, on the next day where it is earlier than the start.
     """
     if not start or not end or start == end:
         return moment

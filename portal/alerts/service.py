@@ -69,7 +69,8 @@ def withdraw(*, organization_id: uuid.UUID, alert_id: uuid.UUID, by: str) -> Ale
     """
     alert = _unresolved(organization_id, alert_id)
     if alert.state == AlertState.ACKNOWLEDGED:
-        alert.state, alert.acknowledged_at, alert.acknowledged_by, alert.acknowledge_note = AlertState.OPEN, None, "", ""
+        alert.state, alert.acknowledged_at = AlertState.OPEN, None
+        alert.acknowledged_by = alert.acknowledge_note = ""
         _keep([alert], ChangeKind.WITHDRAWN, "alert.acknowledgement_withdrawn", by=by)
     return alert
 
@@ -127,7 +128,8 @@ def _acknowledge(alerts: Sequence[Alert], *, by: str, note: str) -> None:
     for alert in alerts:
         alert.state, alert.acknowledged_at = AlertState.ACKNOWLEDGED, clock.now()
         alert.acknowledged_by, alert.acknowledge_note = by[:200], note
-    _keep(alerts, ChangeKind.ACKNOWLEDGED, "alert.acknowledged", by=by, note=note, after={"note": note} if note else None)
+    after = {"note": note} if note else None
+    _keep(alerts, ChangeKind.ACKNOWLEDGED, "alert.acknowledged", by=by, note=note, after=after)
 
 
 def _keep(

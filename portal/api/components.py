@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from portal.alerts.endings import Resolution
+from portal.alerts.models import AlertState, Severity
+from portal.alerts.rules import LABELS
 from portal.api import schema as s
 from portal.api import webhook_components, written
 from portal.api.schema import Schema
@@ -110,6 +113,29 @@ FIXED: Final[dict[str, Schema]] = {
         code=s.maybe(s.text("The provider's own code.")),
         impact=s.text("What does not work meanwhile."),
         since=s.maybe(s.moment()),
+    ),
+    "Alert": s.record(
+        id=s.identifier(),
+        rule=s.one_of(tuple(LABELS), "What kind of alert it is."),
+        severity=s.one_of(tuple(Severity)),
+        state=s.one_of(tuple(AlertState)),
+        title=s.text("What fails, in a few words."),
+        message=s.text("What happened."),
+        impact=s.text("What does not work meanwhile."),
+        hint=s.text("What to do."),
+        code=s.text("The provider's own code; empty where there is none."),
+        integration_id=s.maybe(s.identifier()),
+        webhook_id=s.maybe(s.identifier()),
+        since=s.moment("Since when it fails."),
+        opened_at=s.moment(),
+        acknowledged_at=s.maybe(s.moment()),
+        acknowledged_by=s.text("Name of who knows of it."),
+        acknowledge_note=s.text(),
+        muted=s.yes_or_no("Whether nobody is told of it."),
+        muted_until=s.maybe(s.moment("Null while it is muted: until it recovers.")),
+        resolved_at=s.maybe(s.moment()),
+        resolution=s.maybe(s.one_of(tuple(Resolution))),
+        occurrences=s.whole("How often it opened; it is the same alert where it comes back within ten minutes."),
     ),
     "TestResult": s.record(
         ok=s.yes_or_no(),

@@ -8,8 +8,8 @@ from portal.api.declaring import OPERATIONS, Operation
 from portal.api.schema import Schema, ref
 
 TAGS: Final = (
-    "Integrations", "Health", "Webhooks", "Accepted events", "Deliveries", "Dead letters", "Event types", "Audit",
-    "Events",
+    "Integrations", "Health", "Alerts", "Webhooks", "Accepted events", "Deliveries", "Dead letters", "Event types",
+    "Audit", "Events",
 )  # fmt: skip
 """The headings in the order in which they are shown."""
 VERSION: Final = "1.0"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from portal.accounts.errors import KeyInUseError, KeyReusedError
+from portal.alerts.service import Resolved
 from portal.api.reading import MOST_ERRORS
 from portal.health.service import Disabled
 from portal.integrations.calls import TooBusy
@@ -26,7 +27,7 @@ def as_problems() -> Iterator[None]:
     Raises:
         Problem: a service refused.
     """
-    with _of_integrations(), _of_webhooks(), _of_keys():
+    with _of_integrations(), _of_webhooks(), _of_alerts(), _of_keys():
         yield
 
 
@@ -54,6 +55,14 @@ def _of_webhooks() -> Iterator[None]:
         raise Problem(409, title="Another event of this id", detail=str(error)) from None
     except webhooks.WebhooksError as error:
         raise Problem(409, detail=str(error)) from None
+
+
+@contextmanager
+def _of_alerts() -> Iterator[None]:
+    try:
+        yield
+    except Resolved:
+        raise Problem(409, title="Alert resolved", detail="It is over, so there is nothing left to do.") from None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from portal.accounts.models import Membership, Organization, User
 from portal.audit import trail
 from portal.audit.trail import Actor
 from portal.database import reading, unit_of_work
-from portal.demo import checked, history, receiving
+from portal.demo import alerted, checked, history, receiving
 from portal.integrations import drafts
 from portal.integrations import service as integrations
 from portal.integrations.drafts import Submission
@@ -135,10 +135,10 @@ def fill(*, reset: bool) -> list[Login]:
             with unit_of_work():
                 integration = _integration(example, place)
                 if example.verified:
-                    checked.make_logs(
-                        integration, seed=example.name, host=f"{example.host} did not answer on port {example.port}",
-                        usual_ms=example.usual_ms,
-                    )  # fmt: skip
+                    host = f"{example.host} did not answer on port {example.port}"
+                    began = checked.make_logs(integration, seed=example.name, host=host, usual_ms=example.usual_ms)
+                    lasted = timedelta(hours=checked.OUTAGE_HOURS)
+                    alerted.make_alert(integration, began=began, lasted=lasted, host=host)
         checked.roll_up()
     return logins
 

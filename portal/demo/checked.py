@@ -21,7 +21,7 @@ EVERY, SELDOM = timedelta(minutes=5), timedelta(minutes=60)
 OUTAGE_HOURS = 5
 
 
-def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int) -> None:
+def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int) -> datetime:
     """Store made-up health logs, so that lists, filters and charts have something to show. Runs in a unit of work.
 
     Args:
@@ -29,6 +29,9 @@ def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int) 
         seed: the same figures come of it at each run.
         host: the beginning of what a failed check says, such as "smtp.example.org did not answer on port 587".
         usual_ms: median response time in milliseconds.
+
+    Returns:
+        When its one outage of OUTAGE_HOURS began.
     """
     source = random.Random(seed)  # noqa: S311 - made-up figures, the same at each run
     outage = clock.now() - timedelta(days=source.uniform(RECENT_DAYS + 2, DAYS - 5))
@@ -37,6 +40,7 @@ def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int) 
         down = outage <= moment < outage + timedelta(hours=OUTAGE_HOURS)
         rows.append(_row(integration, moment, source, host=host, usual_ms=usual_ms, down=down))
     db.session.execute(insert(HealthLog), rows)
+    return outage
 
 
 def roll_up() -> None:

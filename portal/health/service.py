@@ -22,6 +22,8 @@ from portal.providers.base import Report
 PAGE = 25
 RUN_IS_SHOWN = timedelta(minutes=2)
 """How long after its start a finished "Health check all" is still shown."""
+AROUND = timedelta(minutes=15)
+"""What is shown of the time before and after an outage."""
 RUN_LASTS = timedelta(hours=6)
 """A run that old is over, whatever its rows say."""
 
@@ -177,6 +179,33 @@ def recent_failures(*, integration: Integration, limit: int = 5) -> Sequence[Hea
         .order_by(HealthLog.checked_at.desc(), HealthLog.id.desc())
         .limit(limit)
     ).all()
+
+
+def around(
+    *,
+    organization_id: uuid.UUID,
+    integration_id: uuid.UUID | None,
+    since: datetime,
+    until: datetime | None,
+    limit: int = 10,
+) -> Sequence[HealthLog]:
+    """Return the last checks of an integration up to shortly after an outage, with a few from before it began.
+
+    Args:
+        organization_id: whose.
+        integration_id: which; of None there are none.
+        since: when the outage began.
+        until: when it ended; None while it lasts.
+        limit: so many at most.
+    """
+    if integration_id is None:
+        return []
+    filters = LogFilters(
+        integration_id=integration_id,
+        since=since - AROUND,
+        until=until + AROUND if until else None,
+    )
+    return logs(organization_id=organization_id, filters=filters, limit=limit).items
 
 
 def _narrowed(organization_id: uuid.UUID, filters: LogFilters) -> Select[HealthLog]:

@@ -1,6 +1,6 @@
 """What the pages of this room say: words for tests, saves, usage and the catalogue."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
@@ -74,7 +74,12 @@ def provider_name(integration: Integration) -> str:
 
 def impact(integration: Integration) -> str:
     """Return what does not work for the business while this integration is down."""
-    return Capability(integration.type).impact
+    return impact_of(integration.capabilities or [integration.type])
+
+
+def impact_of(capabilities: Iterable[str]) -> str:
+    """Return what does not work for the business without these capabilities, each said once."""
+    return ". ".join(dict.fromkeys(Capability(each).impact for each in capabilities))
 
 
 def first_name(provider: Provider, taken: Collection[str]) -> str:
@@ -129,6 +134,12 @@ def of_test(report: Report, receipt: str, *, saving: bool = False) -> Shown:
         return Shown("Connection works", "ok", took, steps, receipt, copy=_copied(report))
     failed = "Not saved" if saving else "Not working"
     return Shown(f"{failed}: {report.error.title}", "err", "", steps, "", tested=True, copy=_copied(report))
+
+
+def of_stored_test(report: Report) -> Shown:
+    """Return what the Troubleshoot page shows of a staged test: besides the steps, the cause and the mend."""
+    shown = of_test(report, "")
+    return replace(shown, text=f"{report.error.message} {report.error.hint}".strip()) if report.error else shown
 
 
 def shown_step(step: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Reading integrations: one, a page of them, how many of each kind. Always within one organization."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -175,11 +175,6 @@ def of_provider(*, organization_id: uuid.UUID, provider: str, lock: bool = False
     return db.session.scalars(query.with_for_update() if lock else query).all()
 
 
-def failing(*, organization_id: uuid.UUID, limit: int = 20) -> Sequence[Integration]:
-    """Return the integrations in error, the longest failing first."""
-    return failing_page(organization_id=organization_id, limit=limit).items
-
-
 def failing_page(*, organization_id: uuid.UUID, cursor: str = "", limit: int = PAGE) -> Page[Integration]:
     """Return one page of the integrations in error, the longest failing first.
 
@@ -214,6 +209,11 @@ def names(*, organization_id: uuid.UUID, ids: set[uuid.UUID]) -> dict[uuid.UUID,
         Integration.organization_id == organization_id, Integration.id.in_(ids)
     )
     return {row_id: (name, bool(live)) for row_id, name, live in db.session.execute(query)} if ids else {}
+
+
+def of_ids(*, organization_id: uuid.UUID, ids: Collection[uuid.UUID]) -> Sequence[Integration]:
+    """Return those of the integrations that the organization has and that were not deleted."""
+    return db.session.scalars(_live(organization_id).where(Integration.id.in_(ids))).all() if ids else []
 
 
 def taken_names(*, organization_id: uuid.UUID, provider: str) -> set[str]:

@@ -14,6 +14,7 @@ from portal.integrations import credentials
 from portal.integrations.announcing import announce
 from portal.integrations.drafts import Draft, Invalid
 from portal.integrations.models import NAME_INDEX, NAME_KEY_LENGTH, CheckKind, Condition, Integration, Status
+from portal.webhooks import own_events
 
 FAILURES_TO_ERROR = 2
 """So many failed checks in a row are an outage."""
@@ -88,6 +89,7 @@ def set_enabled(*, integration: Integration, enabled: bool) -> None:
     else:
         integration.status = Status.INACTIVE
         integration.next_check_at = integration.check_token = integration.next_check_run_id = None
+        wake_after_commit(own_events.CHANGED)
     _audit("integration.enabled" if enabled else "integration.disabled", integration)
     db.session.flush()
 
@@ -117,6 +119,7 @@ def delete(*, integration: Integration) -> None:
     integration.deleted_at = integration.updated_at = now
     integration.enabled, integration.status = False, Status.INACTIVE
     integration.next_check_at = integration.check_token = integration.next_check_run_id = None
+    wake_after_commit(own_events.CHANGED)
     _audit("integration.deleted", integration, before=_shown(integration))
     db.session.flush()
 

@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from portal.overview import settings_routes, style_guide
+from portal.overview import settings_routes, style_guide, troubleshoot_routes
 from portal.overview.navigation import navigation
 from portal.overview.routes import blueprint
 
-__all__ = ["init_app", "settings_routes", "style_guide"]
+__all__ = ["init_app", "settings_routes", "style_guide", "troubleshoot_routes"]
 
 
 def init_app(app: Flask) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import request, url_for
 
+from portal.alerts import queries as alerts
 from portal.integrations import queries
 from portal.integrations.queries import Filters
 from portal.paging import COUNT_LIMIT
@@ -24,7 +25,12 @@ class Item:
 
 
 HEALTH = (
-    Item("Integrations", "overview.dashboard", ("overview.dashboard", "overview.detail", "integrations.")),
+    Item(
+        "Integrations",
+        "overview.dashboard",
+        ("overview.dashboard", "overview.detail", "overview.troubleshoot", "overview.run_test", "integrations."),
+    ),
+    Item("Alerts", "alerts.index", ("alerts.",)),
     Item("Health logs", "health.index", ("health.",)),
 )
 MESSAGES = Item("Messages", "messages.index", ("messages.",))
@@ -60,8 +66,14 @@ def navigation() -> dict[str, Any]:
     sandboxed = queries.count_sandbox(organization_id=who.organization_id)
     failing = queries.count(organization_id=who.organization_id, filters=Filters(status="error"))
     first = _entry(HEALTH[0]) | {"count": failing or None, "count_noun": "in error", "tone": "err"}
+    critical = alerts.count_critical(organization_id=who.organization_id, open_only=True)
+    second = _entry(HEALTH[1]) | {"count": min(critical, COUNT_LIMIT) or None, "count_noun": "open", "tone": "err"}
     groups = [
-        {"title": None, "items": [first, *(_entry(each) for each in (*HEALTH[1:], MESSAGES))], "collapsed": False},
+        {
+            "title": None,
+            "items": [first, second, *(_entry(each) for each in (*HEALTH[2:], MESSAGES))],
+            "collapsed": False,
+        },
         {"title": "Webhooks", "items": _webhooks(who.organization_id), "collapsed": False},
         {"title": "Settings", "items": [_entry(each) for each in SETTINGS], "collapsed": not _in(SETTINGS)},
     ]

@@ -10,6 +10,9 @@ from flask.wrappers import Response
 
 from portal import clock
 from portal.accounts import service as accounts
+from portal.alerts import evaluating
+from portal.alerts import presenting as alert_words
+from portal.alerts import queries as alerts
 from portal.audit import access as credential_access
 from portal.database import reading, unit_of_work
 from portal.health import charts, metrics
@@ -43,6 +46,7 @@ NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
 COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
 LOGS_ON_DETAIL = 10
 DAYS_IN_ROW = 30
+ALERTS_SHOWN = 5
 MOST_SHOWN = 200
 """Rows that the list may grow to; it is fetched anew as a whole while the page is open."""
 
@@ -85,6 +89,8 @@ def check(integration_id: uuid.UUID) -> Response:
         return _checked(integration, None, "Not checked: several tests are running. Try again in some seconds.", "warn")
     if report is None:
         return _checked(integration, None, f"{integration.name} was changed meanwhile. Check it again.", "warn")
+    # The page that asked shows alerts beside the result, and would else be some milliseconds ahead of them.
+    evaluating.evaluate(settled=False, organization_id=integration.organization_id)
     if report.ok:
         said = f"{integration.name}: check passed in {duration(report.response_time_ms)}."
         return _checked(integration, report, said, "ok")
@@ -124,9 +130,14 @@ def _checked(integration: Integration, report: Report | None, said: str, tone: s
 
 def _summary() -> dict[str, Any]:
     organization_id = identity().organization_id
+    critical = alerts.critical(organization_id=organization_id, limit=ALERTS_SHOWN)
     return {
         "stats": queries.stats(organization_id=organization_id),
-        "failing": queries.failing(organization_id=organization_id),
+        "alerts": critical,
+        "abouts": alert_words.about(organization_id, critical),
+        "all_alerts": alerts.count_critical(organization_id=organization_id),
+        "late": alert_words.late_now(organization_id),
+        "show": alert_words,
     }
 
 

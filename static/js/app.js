@@ -473,7 +473,8 @@
   function mayRefresh(region, asked) {
     if (document.hidden || asked) return !document.hidden;
     const typed = all("input:not([role=switch]), select, textarea", region).some((control) => changed.has(control));
-    return !(typed || find("form[data-sent]") || find("[aria-invalid=true]", region));
+    const opened = find("dialog:modal, details.menu[open]", region);
+    return !(typed || opened || find("form[data-sent]") || find("[aria-invalid=true]", region));
   }
 
   on("htmx:beforeRequest", (event) => {

@@ -17,6 +17,7 @@ from portal.alerts.models import UNTIL_IT_RECOVERS, AlertChange
 from portal.database import db, on_wake, reading, unit_of_work
 from portal.health import service as health
 from portal.integrations import queries, service
+from portal.integrations.models import Integration
 from portal.jobs import Scheduler
 from tests.alerts.kit import alerts, change, kinds, look, only, unproved, unreached, works
 from tests.support.integrations import Mail, add_integration, failing, make_integration, passed, refused
@@ -215,7 +216,7 @@ def test_five_hundred_at_once_are_a_few_statements(app: Flask, team: Team) -> No
         opening = len(statements)
         for each in (ids[:250], ids[250:]):
             with app.app_context(), unit_of_work() as session:
-                for row in session.scalars(select(queries.Integration).where(queries.Integration.id.in_(each))):
+                for row in session.scalars(select(Integration).where(Integration.id.in_(each))):
                     for name, value in works().items():
                         setattr(row, name, value)
         statements.clear()

@@ -15,6 +15,7 @@ from portal.alerts import integration_rules, webhook_rules
 from portal.audit import trail, triggers, watch
 from portal.audit.models import AuditCheck, AuditEntry, AuditHead
 from portal.database import reading, unit_of_work
+from portal.integrations.models import Integration
 from portal.webhooks import dead_letter_counts, failing, queue, recording, sending, service
 from portal.webhooks.models import Delivery, DeliveryStatus, Webhook
 from portal.webhooks.wire import Reply
@@ -112,7 +113,7 @@ def test_what_was_open_before_stays_when_the_connection_fails(app: Flask, team: 
     for row in alerts(app):
         assert row.integration_id == first
     with app.app_context(), unit_of_work() as session:
-        session.execute(update(integration_rules.Integration).values(**unreached()))
+        session.execute(update(Integration).values(**unreached()))
     look(app)
     assert {each.rule: each.state for each in alerts(app)} == {"integration_down": "open", "connection_down": "open"}
     change(app, first, **works())
@@ -258,7 +259,7 @@ def test_overdue_checks_are_the_portals_fault(app: Flask, team: Team, time: time
     assert "portal worker" in found.hint
     assert look(app, settled=False) == 0, "but what is late stays late"
     with app.app_context(), unit_of_work() as session:
-        session.execute(update(integration_rules.Integration).values(next_check_at=clock.now() + MINUTE))
+        session.execute(update(Integration).values(next_check_at=clock.now() + MINUTE))
     assert look(app) == 1
     assert only(app).state == "resolved"
 

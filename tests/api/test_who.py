@@ -85,6 +85,7 @@ EVENT: dict[str, Any] = {"event": "job.created", "data": {}}
 BODIES: dict[str, Any] = {
     "create_webhook": {"name": "Another", "url": "https://example.org/", "events": ["*"]},
     "change_webhook": {"name": "Renamed"},
+    "mute_alert": {"for": "1h"},
     "test_webhook": {"event_type": "job.created"},
     "replay_webhook": {"since": "2026-01-01T00:00:00Z"},
     "put_retry_config": {},

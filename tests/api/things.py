@@ -9,8 +9,9 @@ from typing import Any
 from flask import Flask
 
 from portal import clock
+from portal.alerts.models import Alert
 from portal.api.declaring import Operation
-from portal.database import unit_of_work
+from portal.database import new_id, unit_of_work
 from portal.webhooks import event_types, replays
 from portal.webhooks.errors import ConflictError
 from portal.webhooks.replay_queries import Range
@@ -41,6 +42,8 @@ class Things:
         if {"delivery_id", "event_id"} & {*names}:
             found["delivery_id"] = make_delivery(self.app, self.owner, self.webhook, **dead())
             found["event_id"] = stored_events(self.app)[-1].event_id
+        if "alert_id" in names:
+            found["alert_id"] = self._alert()
         if "run_id" in names:
             found["run_id"] = self._run()
         return found
@@ -48,6 +51,19 @@ class Things:
     def quiet(self) -> uuid.UUID:
         """Return a webhook that got none of the events."""
         return make_webhook(self.app, self.owner, url=NOBODY_LISTENS, events=["job.closed"])
+
+    def _alert(self) -> uuid.UUID:
+        """Raise an alert, and return its id."""
+        now = clock.now()
+        words = dict.fromkeys(("message", "impact", "hint", "code", "acknowledged_by", "acknowledge_note"), "x")
+        with self.app.app_context(), unit_of_work() as session:
+            alert = Alert(
+                id=new_id(), organization_id=self.owner.organization_id, rule="dead_letters_growing",
+                cause=uuid.uuid4().hex, severity="warning", state="open", title="Dead letters", detail={}, since=now,
+                opened_at=now, changed_at=now, resolution="", occurrences=1, **words,
+            )  # fmt: skip
+            session.add(alert)
+            return alert.id
 
     def _run(self) -> uuid.UUID:
         """Ask for a replay of everything that was sent, and return the run."""

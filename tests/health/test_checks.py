@@ -306,7 +306,7 @@ def test_an_unverified_one_stays_so_while_it_fails_and_becomes_active_by_its_fir
     stored = load(app, integration)
     assert (stored.status, stored.condition) == (Status.INACTIVE, Condition.UNVERIFIED)
     with app.app_context(), reading():
-        assert queries.failing(organization_id=team.organization_id) == []
+        assert queries.failing_page(organization_id=team.organization_id).items == []
     mail.report = passed()
     check_now(app, integration)
     assert load(app, integration).status == Status.ACTIVE

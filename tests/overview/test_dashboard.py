@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 from portal.database import new_id
 from portal.integrations.models import Condition
 from portal.web.access import Role
+from tests.alerts.kit import look
 from tests.support.integrations import CANARY, failing, make_integration, unverified
 from tests.support.people import Browser, Team, make_team, plain, words
 
@@ -79,26 +80,31 @@ def test_the_list_says_how_each_is_and_when_it_last_worked(app: Flask, team: Tea
 
 def test_critical_alerts_say_what_is_wrong_since_when_and_what_it_means(app: Flask, team: Team, admin: Browser) -> None:
     ids = seed(app, team)
+    look(app)
     answer = admin.get(PAGE)
     text = words(answer)
-    expected = ("Critical alerts", "Broken (SMTP): login failed", "Impact: emails not sending.", "3 hours ago", "535",
-                "The server refused the login. Check the password.", "2 failed checks in a row")  # fmt: skip
+    expected = ("Critical alerts", "Broken (SMTP): re-authenticate, login failed", "Impact: emails not sending.",
+                "3 hours ago", "535", "The server refused the login. Check the password.")  # fmt: skip
     for said in expected:
         assert said in text, said
     broken = ids["Broken"]
-    for address in (f"{PAGE}/{broken}/logs", f"{PAGE}/{broken}/check", f"{PAGE}/{broken}/test"):
+    for address in (f"{PAGE}/{broken}/logs", f"{PAGE}/{broken}/check", f"{PAGE}/{broken}/troubleshoot"):
         assert f'"{address}"' in answer.text
-    for label in ("View logs", "Reconnect", "Troubleshoot"):
+    for label in ("View logs", "Reconnect", "Troubleshoot", "Acknowledge"):
         assert label in text
 
 
 @SQLITE
 def test_the_longest_outage_comes_first_and_one_that_is_off_is_none(app: Flask, team: Team, admin: Browser) -> None:
-    for hours in (2, 9, 5):
+    for hours in (2, 9, 5, 1, 3, 4):
         make_integration(app, team.admin, f"Since {hours}", **failing(failing_since=NOW - timedelta(hours=hours)))
     make_integration(app, team.admin, "Off", **(failing() | {"enabled": False, "status": "inactive"}))
+    look(app)
     text = words(admin.get(PAGE))
-    assert re.findall(r"(Since \d) \(SMTP\)", text) == ["Since 9", "Since 5", "Since 2"]
+    assert re.findall(r"(Since \d) \(SMTP\): re-authenticate, login failed Impact", text) == [
+        "Since 9", "Since 5", "Since 4", "Since 3", "Since 2",
+    ]  # fmt: skip
+    assert "All 6 alerts" in text
     assert "Off (SMTP)" not in text
 
 
