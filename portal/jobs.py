@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
@@ -31,6 +32,8 @@ from portal.webhooks import failing, retention, run_job
 from portal.webhooks.dispatcher import Dispatcher
 
 log = logging.getLogger("portal.jobs")
+THREADS = 12
+"""Jobs that look at the same time in one process."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,16 @@ class Job:
     topic: str = ""
 
 
+class _Threads(ThreadPoolExecutor):  # type: ignore[misc]
+    """The ticker's threads. When the interpreter ends, they are closed before anybody can stop the ticker."""
+
+    def _do_submit_job(self, job: object, run_times: object) -> None:
+        try:
+            super()._do_submit_job(job, run_times)
+        except RuntimeError:
+            log.debug("a look comes too late: the process ends")
+
+
 def _dispatcher(app: Flask) -> Dispatcher:
     settings: Settings = app.extensions["portal_settings"]
     policy = AddressPolicy(allowed=settings.allowed_networks)
@@ -66,7 +79,7 @@ class Scheduler:
         self._messages = MessageWorker(app, woken=lambda: self._wake("messages"))
         self._dispatcher = _dispatcher(app)
         self._listener = Listener(app)
-        self._ticker = BackgroundScheduler(timezone=UTC)
+        self._ticker = BackgroundScheduler(timezone=UTC, executors={"default": _Threads(max_workers=THREADS)})
         self._off: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)

@@ -115,6 +115,11 @@ def is_being_sent(message: Message) -> bool:
     return message.status is MessageStatus.SENDING
 
 
+def nobody(message: Message) -> str:
+    """Return what stands in place of a carrier where there is none."""
+    return "Nobody" if is_over(message) else "Nobody yet"
+
+
 def can_retry(message: Message) -> bool:
     """Return whether a message can be sent again."""
     return message.status in ENDED_BADLY and has_body(message)

@@ -24,8 +24,10 @@ from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_
 
 blueprint = Blueprint("messages", __name__, url_prefix="/admin/messages")
 CALM: Final = 30
-LIVELY: Final = 3
+LIVELY: Final = 2
 """Seconds between two looks at what does not change by itself, and at what is on its way."""
+MOST_SHOWN: Final = 200
+"""Rows that one page shows at the most; further ones are on the next."""
 CHANGED: Final = "messages-changed"
 """Event that makes the pages fetch themselves anew."""
 WINDOWS: Final = {"24h": ("Last 24 hours", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
@@ -36,7 +38,6 @@ OFFERED: Final = {
     "time": {key: label for key, (label, _) in WINDOWS.items()},
 }
 CHOICES: Final = {name: [("", f"Any {name}"), *values.items()] for name, values in OFFERED.items()}
-BLOCKS: Final = {"more-messages": "rows", "messages": "list"}
 
 
 @blueprint.app_errorhandler(NotFoundError)
@@ -49,22 +50,22 @@ def _not_found(_error: NotFoundError) -> Response:
 def index() -> Response:
     """Show the messages that the filters leave, newest first."""
     organization_id, chosen = identity().organization_id, chosen_filters(OFFERED)
-    filters, cursor = _filters(chosen), request.args.get("cursor", "")
+    filters, cursor, shown = _filters(chosen), request.args.get("cursor", ""), _shown(request.args.get("shown", ""))
     try:
-        found = queries.listed(organization_id=organization_id, filters=filters, cursor=cursor)
+        found = queries.listed(organization_id=organization_id, filters=filters, cursor=cursor, limit=shown)
     except ValueError:
         abort(404)
     total = queries.count(organization_id=organization_id, filters=filters)
     here = url_for("messages.index")
     return page(
         "messaging/messages.html",
-        block=BLOCKS.get(request.headers.get("HX-Target", ""), "main"),
+        block="list" if request.headers.get("HX-Target") == "messages" else "main",
         messages=found.items,
         names=_names(found.items),
         every=LIVELY if any(presenting.is_being_sent(each) for each in found.items) else CALM,
         here=here,
-        this_url=page_url(here, chosen),
-        next_url=page_url(here, chosen, found.next_cursor) if found.next_cursor else None,
+        this_url=_url(chosen, cursor, shown),
+        next_url=_older(chosen, cursor, shown, found.next_cursor),
         total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
         any_filter=any(chosen.values()),
         chosen=chosen,
@@ -101,6 +102,23 @@ def retry(message_id: uuid.UUID) -> Response:
 def cancel(message_id: uuid.UUID) -> Response:
     """Take a message out of the queue."""
     return _done(message_id, service.cancel, "The message is canceled.", "off")
+
+
+def _shown(text: str) -> int:
+    """Return how many rows to show: more after each "Load older", so that a look at what changed keeps them."""
+    return min(max(int(text), queries.PAGE), MOST_SHOWN) if text.isdecimal() and len(text) < 4 else queries.PAGE
+
+
+def _url(chosen: dict[str, str], cursor: str, shown: int) -> str:
+    more = {"shown": str(shown)} if shown > queries.PAGE else {}
+    return page_url(url_for("messages.index"), chosen | more, cursor)
+
+
+def _older(chosen: dict[str, str], cursor: str, shown: int, next_cursor: str | None) -> str | None:
+    if next_cursor is None:
+        return None
+    more = shown < MOST_SHOWN
+    return _url(chosen, cursor, shown + queries.PAGE) if more else _url(chosen, next_cursor, queries.PAGE)
 
 
 def _done(message_id: uuid.UUID, do: Callable[..., Message], said: str, tone: str) -> Response:

@@ -24,6 +24,8 @@ DELAYS: Final = tuple(timedelta(seconds=each) for each in (30, 120, 600, 1800))
 """How long a message waits after each round in which nobody could carry it."""
 LONGEST_DELAY: Final = timedelta(hours=1)
 """How long it waits after every further one."""
+LONGEST_WITHOUT: Final = timedelta(minutes=10)
+"""How long it waits at the most where no provider could be asked: somebody may connect one, or mend it."""
 EXPIRED: Final = "expired"
 UNREADABLE: Final = SendOutcome(outcome=checks.UNREADABLE.outcome, error=checks.UNREADABLE.error)
 
@@ -193,6 +195,7 @@ def _next_turn(message: Message, choice: carriers.Choice, *, tried: bool) -> dat
         return max(choice.free_at, now + timedelta(seconds=1))
     delay = DELAYS[message.rounds] if message.rounds < len(DELAYS) else LONGEST_DELAY
     message.rounds += 1
+    delay = delay if tried else min(delay, LONGEST_WITHOUT)
     return min(choice.free_at, now + delay) if choice.free_at else now + delay
 
 

@@ -13,10 +13,11 @@ from portal.database import unit_of_work
 from portal.integrations import queries, service
 from portal.integrations.models import IntegrationSecret
 from portal.messaging import Channel
-from portal.messaging.sending import DELAYS
+from portal.messaging.sending import DELAYS, LONGEST_WITHOUT
 from portal.providers import catalogue
-from portal.providers.base import Capability, Outcome
+from portal.providers.base import Capability, Outcome, OutgoingChat, SendOutcome
 from portal.providers.sendgrid import SENDGRID
+from portal.providers.slack import SLACK
 from tests.messaging.kit import NOW, SENT, Post, ended
 from tests.support.integrations import failing, load, unverified
 from tests.support.people import make_team
@@ -201,11 +202,36 @@ def test_the_words_tell_inactive_providers_from_none_and_from_the_one_concerned(
 @SQLITE
 def test_a_provider_that_is_connected_later_sends_what_waited(post: Post, time: time_machine.Traveller) -> None:
     message = post.put()
-    post.work()
+    for _ in range(20):
+        post.work()
+        time.shift(LONGEST_WITHOUT)
     post.carrier("a")
-    time.shift(DELAYS[0])
     post.work()
     assert (post.message(message).status, post.message(message).error_message) == ("sent", None)
+
+
+@SQLITE
+def test_a_chat_message_is_posted_with_its_title_facts_and_button(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[OutgoingChat] = []
+
+    def send(_self: object, _values: object, _context: object, chat: OutgoingChat) -> SendOutcome:
+        posted.append(chat)
+        return SENT
+
+    monkeypatch.setattr(type(SLACK), "send_chat", send)
+    slack = post.carrier("ops", provider="slack", type="chat", capabilities=[Capability.CHAT], config={})
+    extra = {"facts": [["Since", "09:10"]], "url": "https://portal.example/alerts/1", "tone": "err"}
+    message = post.put(
+        channel=Channel.CHAT, to="#ops", subject="Down", text="Login refused.", extra=extra, pinned=slack
+    )
+    post.work()
+    assert post.message(message).status == "sent"
+    assert posted == [
+        OutgoingChat(
+            title="Down", text="Login refused.", facts=(("Since", "09:10"),),
+            url="https://portal.example/alerts/1", tone="err",
+        )
+    ]  # fmt: skip
 
 
 @SQLITE

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from portal import clock
 from portal.database import on_wake, unit_of_work
 from portal.integrations.models import Integration
-from portal.messaging import WAKE, Channel, Message, MessageStatus, claims, sending, service
+from portal.messaging import WAKE, Channel, Message, MessageStatus, claims, routes, sending, service
 from portal.messaging.claims import LEASE
 from portal.providers.base import Outcome
 from tests.messaging.kit import NOW, Post, ended
@@ -27,16 +27,18 @@ UNKNOWN, FAILED, REFUSED = Outcome.UNKNOWN_OUTCOME, Outcome.UNREACHABLE, Outcome
 
 
 def shown(browser: Browser, path: str) -> list[uuid.UUID]:
-    """Return the messages of all pages, following "Load older messages"."""
+    """Return the messages of all pages, following "Load older messages" where it leads to another page."""
     found: list[uuid.UUID] = []
     while True:
         answer = browser.get(path)
         assert answer.status_code == 200, words(answer)
         found += [uuid.UUID(each) for each in re.findall(r'href="/admin/messages/([0-9a-f-]{36})"', answer.text)]
-        following = re.search(r'href="([^"]*cursor=[^"]*)"', answer.text)
+        following = re.search(r'href="([^"]*)"[^>]*>Load older', answer.text)
         if not following:
             return found
         path = html.unescape(following[1])
+        if "shown=" in path:
+            found.clear()
 
 
 def change(app: Flask, message_id: uuid.UUID, **columns: Any) -> None:
@@ -62,10 +64,10 @@ def test_an_empty_log_says_what_will_stand_there(admin: Browser) -> None:
 def test_the_log_says_of_each_message_what_to_whom_how_it_stands_and_through_whom(post: Post, admin: Browser) -> None:
     post.carrier("a")
     with_outcome(post, Outcome.OK, subject="SMTP is down")
-    assert "SMTP is down dana@example.org Email Sent a" in words(admin.get(ALL))
+    assert "SMTP is down To dana@example.org Email Sent a" in words(admin.get(ALL))
     with_outcome(post, REFUSED, subject="", text="Twilio\nis <b>down</b> \u202eand so on")
     text = words(admin.get(ALL))
-    assert "Twilio is <b>down</b> and so on dana@example.org Email Not delivered It said recipient refused." in text
+    assert "Twilio is <b>down</b> and so on To dana@example.org Email Not delivered It said recipient refused." in text
     with_outcome(post, UNKNOWN)
     assert "Unconfirmed" in words(admin.get(ALL))
     assert "<b>down</b>" not in admin.get(ALL).text
@@ -102,13 +104,26 @@ def test_the_filters_stand_in_the_address_and_narrow_together(app: Flask, post: 
     assert found == {query: sorted(ids) for query, ids in expected.items()}
 
 
-def test_pages_are_read_by_key_and_keep_the_filters(post: Post, admin: Browser) -> None:
+@pytest.mark.parametrize("most", [200, 50, 25])
+def test_older_ones_are_added_to_the_page_and_then_stand_on_the_next(
+    post: Post, admin: Browser, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(routes, "MOST_SHOWN", most)
     ids = [post.put(subject=f"Number {number}") for number in range(60)]
     texts = [post.put(channel=Channel.SMS) for _ in range(2)]
     assert shown(admin, ALL) == [*reversed(texts), *reversed(ids)]
     assert shown(admin, f"{ALL}?channel=email") == list(reversed(ids))
-    rows = admin.get(ALL, target="more-messages").text
-    assert "<form" not in rows
+
+
+def test_a_look_at_what_changed_keeps_what_was_loaded(post: Post, admin: Browser) -> None:
+    for _ in range(60):
+        post.put()
+    answer = admin.get(f"{ALL}?channel=email&shown=50", target="messages")
+    assert answer.text.count("<tr>") == 51
+    assert 'hx-get="/admin/messages?channel=email&amp;shown=50"' in answer.text
+    assert "<form" not in answer.text
+    for nonsense in ("shown=-1", "shown=%C2%B2", "shown=10000000000000000000000"):
+        assert admin.get(f"{ALL}?{nonsense}").status_code == 200
     assert admin.get(f"{ALL}?cursor=nonsense").status_code == 404
 
 
@@ -134,7 +149,7 @@ def test_what_waits_says_why_and_until_when_and_is_looked_at_again(post: Post, a
     assert "No email provider configured." in text
     assert "Next try" in text
     assert "Not tried yet" in text
-    assert 'hx-trigger="every 3s' in answer.text
+    assert 'hx-trigger="every 2s' in answer.text
     assert "every" not in re.findall(r'id="message"[^>]*', admin.get(f"{ALL}/{with_outcome_sent(post)}").text)[0]
 
 
