@@ -1,4 +1,4 @@
-"""Makes what is due into notifications: one for each channel, with a message for each recipient in messaging's queue."""
+"""Makes what is due into notifications: one for each channel, with a message for each recipient in the queue."""
 
 import hashlib
 import uuid
@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from portal import clock
 from portal.accounts.models import Organization
-from portal.alerts import plans, recipients, words
+from portal.alerts import gsm, plans, recipients, words
 from portal.alerts.models import Alert
 from portal.alerts.notification_models import (
     IS_PENDING,
@@ -123,7 +123,7 @@ def _together(waiting: Sequence[_Waiting], context: Context) -> list[_Waiting]:
 
 
 def _note(each: _Waiting, kind: NoticeKind, *, reached: bool, context: Context) -> None:
-    """Write down what a channel knows now. Where nobody was reached it knows nothing new, and it is tried again later."""
+    """Write down what a channel knows now. Where nobody was reached, it knows nothing new and is tried again later."""
     notice = each.notice
     if kind is NoticeKind.RESOLVED:
         notice.told = Told.RESOLVED
@@ -146,9 +146,8 @@ def _send(channel: AlertChannel, entries: Sequence[Entry], reach: Reach, context
     )  # fmt: skip
     told = [{"notification_id": notification.id, "alert_id": each.alert.id, "kind": each.kind} for each in entries]
     db.session.execute(NotificationAlert.__table__.insert(), told)  # type: ignore[attr-defined]
-    failing = [
-        each.alert.integration_id for each in entries if each.alert.integration_id and not each.alert.resolved_at
-    ]
+    open_ones = [each.alert for each in entries if each.alert.resolved_at is None]
+    failing = [each.integration_id for each in open_ones if each.integration_id]
     _queue(notification, channel, reach, content(channel, letter, frame), avoid=recipients.avoided(channel, failing))
 
 
@@ -172,16 +171,13 @@ def send_test(channel: AlertChannel, *, zone: str, asked_by: str) -> Notificatio
 
 
 def _test_letter(channel: AlertChannel, frame: Frame) -> Letter:
-    told = words.Told(
-        "This is a test. Nothing is wrong.",
-        [("Channel", words.clean(channel.name))],
-        frame.link("/admin/alerts/channels"),
-    )
+    facts = [("Channel", words.clean(channel.name))]
+    told = words.Told("This is a test. Nothing is wrong.", facts, frame.link("/admin/alerts/channels"))
     return Letter(
         kind=NotificationKind.TEST,
         subject="Test of an alert channel",
         sections=[words.Section("Test", [told], 0)],
-        sms=words.gsm.fitted("Integrations Portal: this is a test of alerts by SMS. Nothing is wrong.", frame.link()),
+        sms=gsm.fitted("Integrations Portal: this is a test of alerts by SMS. Nothing is wrong.", frame.link()),
         tone="ok",
     )
 

@@ -122,7 +122,7 @@ def letter(entries: Sequence[Entry], *, mode: str, frame: Frame) -> Letter:
             left -= len(shown)
     return Letter(
         kind=kind,
-        subject=_subject(kind, by_kind, ordered),
+        subject=_subject(kind, by_kind),
         sections=sections,
         sms=_sms(by_kind, frame),
         tone=_tone(by_kind),
@@ -153,7 +153,7 @@ def brief(entry: Entry) -> str:
     return clean(f"{impact} ({entry.name})" if entry.name else impact)
 
 
-def _subject(kind: NotificationKind, by_kind: dict[NoticeKind, list[Entry]], ordered: Sequence[Entry]) -> str:
+def _subject(kind: NotificationKind, by_kind: dict[NoticeKind, list[Entry]]) -> str:
     if kind is NotificationKind.DIGEST:
         live = len(by_kind[NoticeKind.OPENED]) + len(by_kind[NoticeKind.REMINDER])
         parts = [f"{live:,} open" if live else "", _count(by_kind[NoticeKind.RESOLVED], "resolved")]
@@ -242,5 +242,5 @@ def _sms(by_kind: dict[NoticeKind, list[Entry]], frame: Frame) -> str:
 
 
 def _what(alert: Any) -> str:
-    """Return what is wrong without anybody's names: what it hurts where the portal wrote that, else the kind of alert."""
+    """Return what is wrong without names: what it hurts where that has none, else the kind of alert."""
     return str(alert.impact if alert.integration_id or not alert.webhook_id else LABELS.get(alert.rule, "An alert"))
