@@ -52,6 +52,10 @@ class Context:
         minutes = self.settings.reminder_minutes
         return timedelta(minutes=minutes) if minutes else None
 
+    def after(self, moment: datetime, length: timedelta) -> datetime:
+        """Return a moment so long after another; now, where that one lies ahead since the clock was set back."""
+        return moment + length if moment <= self.now else self.now
+
 
 @dataclass(frozen=True)
 class Next:
@@ -74,15 +78,17 @@ def next_of(alert: Any, channel: AlertChannel, notice: AlertNotice | None, conte
     if alert.resolved_at is not None:
         if told != Told.OPEN or not channel.enabled or _was_muted(alert):
             return None
-        return _when_allowed(NoticeKind.RESOLVED, min(alert.resolved_at, context.now), alert, channel, context)
+        over = context.after(alert.resolved_at, context.wait)
+        return _when_allowed(NoticeKind.RESOLVED, over, alert, channel, context)
     if not _is_for(alert, channel, context) or alert.state != AlertState.OPEN or alert.muted_until == UNTIL_IT_RECOVERS:
         return None
     if told == Told.OPEN and notice is not None and not _got_worse(alert, notice):
         return _reminder(alert, channel, notice, context)
-    first = min(alert.changed_at, context.now)
+    first = context.after(alert.changed_at, context.wait)
     if notice and notice.told_at and not _got_worse(alert, notice):
         # It was told before and is back, or could not be told: not more often than a reminder.
-        first = max(first, min(notice.told_at, context.now) + (context.interval or timedelta(minutes=REMINDER_MINUTES)))
+        pause = context.interval or timedelta(minutes=REMINDER_MINUTES)
+        first = max(first, context.after(notice.told_at, pause))
     return _when_allowed(NoticeKind.OPENED, first, alert, channel, context)
 
 
@@ -110,17 +116,15 @@ def _reminder(alert: Any, channel: AlertChannel, notice: AlertNotice, context: C
     if channel.mode == Mode.DIGEST:
         interval = max(interval - DIGEST_SLACK, timedelta(minutes=1))
     last = max(notice.told_at, channel.reminded_at or notice.told_at)
-    return _when_allowed(NoticeKind.REMINDER, min(last, context.now) + interval, alert, channel, context)
+    return _when_allowed(NoticeKind.REMINDER, context.after(last, interval), alert, channel, context)
 
 
 def _when_allowed(kind: NoticeKind, at: datetime, alert: Any, channel: AlertChannel, context: Context) -> Next:
-    """Return when something may be told that there is to tell from a moment on."""
+    """Return when something may be told that there is to tell at a moment, or as soon after it as may be."""
     if alert.resolved_at is None and alert.muted_until is not None:
         at = max(at, alert.muted_until)
     if channel.mode == Mode.DIGEST:
         return Next(kind, quiet.next_time(at, zone=context.zone, at=channel.digest_at))
-    if kind is not NoticeKind.REMINDER:
-        at += context.wait
     settings = context.settings
     if alert.severity == Severity.CRITICAL and settings.critical_passes:
         return Next(kind, at)
