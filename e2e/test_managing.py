@@ -142,6 +142,7 @@ def test_admin_int_014_disable_integration(visitor: Visitor, seeds: Seeder, plac
     visitor.page.reload()
     expect(visitor.button("Run health check")).to_be_disabled()
 
+    wait_until(lambda: seeds.alerts(place) == ["resolved"], "the end of the alert")
     visitor.go("/admin/integrations")
     expect(visitor.page.locator(".alert")).to_have_count(0)
     expect(visitor.button("Test Email relay")).to_be_disabled()

@@ -20,6 +20,8 @@ from portal.accounts import service, sessions, two_factor
 from portal.accounts.hashing import use_hasher
 from portal.accounts.models import Membership, User, UserSession
 from portal.accounts.sessions import Origin
+from portal.alerts import evaluating
+from portal.alerts.models import Alert
 from portal.audit.models import AuditEntry
 from portal.database import db, new_id, reading, unit_of_work
 from portal.health import checks
@@ -166,23 +168,24 @@ class Seeder:
             session.add_all(_log(place, integration_id, each) for each in checks)
 
     def check(self, integration_id: uuid.UUID, *, times: int = 1) -> None:
-        """Run health checks right here, as the scheduler would."""
+        """Run health checks right here, as the scheduler would, and raise the alerts that follow."""
         with self.app.app_context():
             for _ in range(times):
                 claim = checks.claim_one(integration_id, kind=CheckKind.SCHEDULED, asked_by="")
                 assert claim, "a disabled integration is not checked"
                 checks.run(claim)
+            evaluating.evaluate(settled=False)
         self._set(Integration, Integration.id == integration_id, next_check_at=datetime.now(UTC) + LATER)
 
     def check_is_due(self, integration_id: uuid.UUID) -> None:
         """Let the time of the next check be over, as if the interval had gone by; a disabled one has none."""
-        past = datetime.now(UTC) - timedelta(minutes=5)
+        past = datetime.now(UTC) - timedelta(minutes=1)
         due = (Integration.id == integration_id, Integration.next_check_at.is_not(None))
         self._set(Integration, *due, next_check_at=past, next_check_kind=CheckKind.SCHEDULED)
 
     def force_due(self, integration_id: uuid.UUID) -> None:
         """Claim that a check is due even where the portal planned none."""
-        past = datetime.now(UTC) - timedelta(minutes=5)
+        past = datetime.now(UTC) - timedelta(minutes=1)
         self._set(Integration, Integration.id == integration_id, next_check_at=past)
 
     def retire(self, place: Place) -> None:
@@ -202,6 +205,11 @@ class Seeder:
         query = select(Integration).order_by(Integration.id)
         mine = query.where(Integration.organization_id == place.organization_id) if place else query
         return self._read(lambda session: list(session.scalars(mine)))
+
+    def alerts(self, place: Place) -> list[str]:
+        """Return how the alerts of an organization are, the first one first."""
+        mine = select(Alert.state).where(Alert.organization_id == place.organization_id)
+        return self._read(lambda session: list(session.scalars(mine.order_by(Alert.opened_at, Alert.id))))
 
     def logs(self, integration_id: uuid.UUID) -> list[HealthLog]:
         """Return the health logs of an integration, oldest first."""

@@ -9,9 +9,18 @@ from sqlalchemy import select
 
 from portal import clock
 from portal.accounts import members, values
-from portal.alerts import plans, preferences, quiet
+from portal.accounts import service as accounts
+from portal.alerts import plans, preferences, quiet, telling
 from portal.alerts.notification_errors import ChannelNotFound, Invalid
-from portal.alerts.notification_models import AlertChannel, AlertSettings, Audience, ChannelKind, Minimum, Mode
+from portal.alerts.notification_models import (
+    AlertChannel,
+    AlertSettings,
+    Audience,
+    ChannelKind,
+    Minimum,
+    Mode,
+    Notification,
+)
 from portal.audit import trail
 from portal.database import db, wake_after_commit
 from portal.integrations.models import Integration
@@ -245,3 +254,19 @@ def _note(action: str, channel: AlertChannel, **sides: Any) -> None:
         action=action, organization_id=channel.organization_id, target_type="alert_channel", target_id=channel.id,
         target_name=channel.name, **sides,
     )  # fmt: skip
+
+
+def test(*, organization_id: uuid.UUID, channel_id: uuid.UUID, asked_by: str) -> Notification:
+    """Send a real message to everybody whom a channel reaches, switched on or not.
+
+    Returns:
+        The notification; `skipped` says why there is nobody to send to.
+
+    Raises:
+        ChannelNotFound: the organization has none with this id.
+    """
+    channel = get(organization_id=organization_id, channel_id=channel_id)
+    zone = accounts.time_zone_of(organization_id)
+    sent = telling.send_test(channel, zone=zone, asked_by=asked_by)
+    _note("alert.channel_tested", channel, after={"recipients": sent.recipients})
+    return sent

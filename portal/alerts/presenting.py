@@ -18,20 +18,21 @@ from portal.database import db
 from portal.integrations import queries as integrations
 from portal.integrations.models import Integration
 from portal.paging import COUNT_LIMIT
+from portal.web.filters import lower_first
 from portal.webhooks.models import Delivery
 
 STATES: Final = {AlertState.OPEN: "Open", AlertState.ACKNOWLEDGED: "Acknowledged", AlertState.RESOLVED: "Resolved"}
 HAPPENED: Final = {
-    ChangeKind.OPENED: ("Opened", "err"),
-    ChangeKind.REOPENED: ("Opened again", "err"),
-    ChangeKind.ACKNOWLEDGED: ("Acknowledged", "info"),
-    ChangeKind.WITHDRAWN: ("Acknowledgement taken back", "warn"),
-    ChangeKind.MUTED: ("Muted", "off"),
-    ChangeKind.UNMUTED: ("Not muted any more", "info"),
-    ChangeKind.CHANGED: ("Fails in another way", "warn"),
-    ChangeKind.RESOLVED: ("Resolved", "ok"),
+    ChangeKind.OPENED: ("Opened", "err", "error"),
+    ChangeKind.REOPENED: ("Opened again", "err", "error"),
+    ChangeKind.ACKNOWLEDGED: ("Acknowledged", "info", "check"),
+    ChangeKind.WITHDRAWN: ("Acknowledgement taken back", "warn", "replay"),
+    ChangeKind.MUTED: ("Muted", "off", "off"),
+    ChangeKind.UNMUTED: ("Not muted any more", "info", "bell"),
+    ChangeKind.CHANGED: ("Fails in another way", "warn", "warn"),
+    ChangeKind.RESOLVED: ("Resolved", "ok", "ok"),
 }
-"""Kind of change → words and tone."""
+"""Kind of change → words, tone and icon."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ def impact(alert: Alert, about: About) -> str:
         return alert.impact
     number = f"more than {COUNT_LIMIT:,}" if about.waiting > COUNT_LIMIT else f"{about.waiting:,}"
     return f"{alert.impact}; {number} {'waits' if about.waiting == 1 else 'wait'}"
+
+
+def hurts(alert: Alert, about: About) -> str:
+    """Return the impact as it stands after a colon; a webhook's name, with which it begins, stays as it is written."""
+    words = impact(alert, about)
+    return words if alert.webhook_id else lower_first(words)
 
 
 def muted_words(alert: Alert, until: str) -> str:

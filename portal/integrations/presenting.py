@@ -137,9 +137,11 @@ def of_test(report: Report, receipt: str, *, saving: bool = False) -> Shown:
 
 
 def of_stored_test(report: Report) -> Shown:
-    """Return what the Troubleshoot page shows of a staged test: besides the steps, the cause and the mend."""
+    """Return what the Troubleshoot page shows of a staged test; cause and mend besides, where no step says so."""
     shown = of_test(report, "")
-    return replace(shown, text=f"{report.error.message} {report.error.hint}".strip()) if report.error else shown
+    if report.error is None or any(step.hint for step in report.steps):
+        return shown
+    return replace(shown, text=f"{report.error.message} {report.error.hint}".strip())
 
 
 def shown_step(step: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ HEALTH = (
         "overview.dashboard",
         ("overview.dashboard", "overview.detail", "overview.troubleshoot", "overview.run_test", "integrations."),
     ),
-    Item("Alerts", "alerts.index", ("alerts.",)),
+    Item("Alerts", "alerts.index", ("alerts.", "alert_channels.", "alert_notifications.")),
     Item("Health logs", "health.index", ("health.",)),
 )
 MESSAGES = Item("Messages", "messages.index", ("messages.",))

@@ -10,12 +10,15 @@ import pytest
 import time_machine
 from flask import Flask
 
-from portal.alerts.models import Alert
+from portal.alerts import queries
+from portal.alerts.models import Alert, AlertState
+from portal.alerts.queries import AlertFilters
 from portal.database import unit_of_work
 from tests.alerts.kit import alerts, change, change_webhook, kinds, look, only, unreached, works
 from tests.support.integrations import due, failing, make_integration, trail
 from tests.support.people import Browser, Team, make_team, words
 from tests.support.webhooks import make_delivery, make_webhook
+from tests.test_queries import plan, read
 
 pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 NOW = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
@@ -174,7 +177,7 @@ def test_a_webhook_says_how_many_wait(app: Flask, team: Team, admin: Browser) ->
     change_webhook(app, hook, failing_since=NOW - timedelta(days=3), warned_percent=50, last_failure_at=NOW)
     look(app)
     answer = admin.get(PAGE)
-    assert "Impact: payroll does not get events; 3 wait." in words(answer)
+    assert "Impact: Payroll does not get events; 3 wait." in words(answer)
     assert f'"/admin/webhooks/{hook}"' in answer.text
 
 
@@ -216,3 +219,14 @@ def test_the_navigation_counts_what_is_open_and_critical(app: Flask, team: Team,
     with app.app_context(), unit_of_work() as session:
         session.get_one(Alert, down.id).state = "acknowledged"
     assert counted() is None
+
+
+def test_lists_come_out_of_their_index_in_their_order(app: Flask, team: Team) -> None:
+    where = {"organization_id": team.organization_id}
+    for state, index in ((AlertState.OPEN, "ix_alerts_unresolved"), (AlertState.RESOLVED, "ix_alerts_resolved")):
+        filters = AlertFilters(state=state)
+        found = plan(app, read(lambda filters=filters: queries.listed(**where, filters=filters)))  # type: ignore[misc]
+        assert index in found
+        assert "TEMP B-TREE" not in found
+    found = plan(app, read(lambda: queries.count_critical(**where, open_only=True)))
+    assert "ix_alerts_unresolved (organization_id=? AND state=? AND severity=?)" in found
