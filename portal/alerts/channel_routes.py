@@ -196,9 +196,7 @@ def _kind(text: str) -> ChannelKind:
     return ChannelKind(text)
 
 
-def _drawer(
-    draft: Draft, *, channel_id: uuid.UUID | None = None, wrong: Mapping[str, str] | None = None
-) -> Response:
+def _drawer(draft: Draft, *, channel_id: uuid.UUID | None = None, wrong: Mapping[str, str] | None = None) -> Response:
     """Render the drawer, as a fragment or as a page of its own."""
     organization_id = identity().organization_id
     return page(
@@ -211,12 +209,19 @@ def _drawer(
         channel_id=channel_id,
         errors=wrong or {},
         choices=CHOICES,
-        members=[(str(each.user_id), each.name, each.email) for each in members.listed(organization_id=organization_id)],
+        members=[
+            (str(each.user_id), each.name, each.email) for each in members.listed(organization_id=organization_id)
+        ],
         wanting=len(members.wanting_texts(organization_id=organization_id)),
         chats=[(str(each.id), each.name) for each in channels.chats(organization_id=organization_id)],
         zone=accounts.time_zone_of(organization_id),
         alone=not wants_fragment() or request.form.get("alone") == "1",
     )
+
+
+def _members(organization_id: uuid.UUID) -> list[tuple[str, str, str]]:
+    found = members.listed(organization_id=organization_id)
+    return [(str(each.user_id), each.name, each.email) for each in found]
 
 
 def _saved(said: str) -> Response:
@@ -230,5 +235,3 @@ def _done(said: str, tone: str) -> Response:
     if not wants_fragment():
         return go_to(url_for("alert_channels.index"), toast=said, tone=tone)
     return add_toast(trigger(Response(status=204), CHANGED), said, tone=tone)
-
-

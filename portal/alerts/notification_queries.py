@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from portal.alerts.models import Alert
 from portal.alerts.notification_models import AlertChannel, Notification, NotificationAlert
@@ -110,6 +110,6 @@ def with_statuses(organization_id: uuid.UUID, rows: Sequence[Notification]) -> l
     return [Listed(row, counted.get(str(row.id), Counter())) for row in rows]
 
 
-def _of(organization_id: uuid.UUID, rows: Sequence[Notification]) -> tuple[object, ...]:
+def _of(organization_id: uuid.UUID, rows: Sequence[Notification]) -> list[ColumnElement[bool]]:
     ids = [str(each.id) for each in rows]
-    return (Message.organization_id == organization_id, Message.entity_type == ENTITY, Message.entity_id.in_(ids))
+    return [Message.organization_id == organization_id, Message.entity_type == ENTITY, Message.entity_id.in_(ids)]

@@ -24,7 +24,7 @@ KINDS: Final = {
     NotificationKind.DIGEST: "Digest",
     NotificationKind.TEST: "Test",
 }
-ICONS: Final = {ChannelKind.EMAIL: "mail", ChannelKind.SMS: "sms", ChannelKind.CHAT: "chat"}
+ICONS: Final = {ChannelKind.EMAIL: "email", ChannelKind.SMS: "sms", ChannelKind.CHAT: "chat"}
 REMINDERS: Final = {
     "": "No reminders", "5": "Every 5 minutes", "15": "Every 15 minutes", "30": "Every 30 minutes", "60": "Every hour",
     "120": "Every 2 hours", "240": "Every 4 hours", "480": "Every 8 hours", "720": "Every 12 hours",
@@ -54,7 +54,8 @@ def who(channel: AlertChannel, names: Mapping[uuid.UUID, str]) -> str:
     if channel.audience == Audience.MEMBERS:
         return plural(len(channel.member_ids), "chosen member")
     if channel.audience == Audience.ADDRESSES:
-        return ", ".join(channel.addresses[:2]) + (f" and {more} more" if (more := len(channel.addresses) - 2) > 0 else "")
+        more = len(channel.addresses) - 2
+        return ", ".join(channel.addresses[:2]) + (f" and {more} more" if more > 0 else "")
     if channel.audience == Audience.OPTED_IN:
         return "Members who asked for it in their profile"
     return names.get(channel.integration_id, "Deleted integration") if channel.integration_id else "Deleted integration"

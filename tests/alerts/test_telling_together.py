@@ -17,6 +17,7 @@ from portal.alerts import telling
 from portal.alerts.models import Severity
 from portal.database import unit_of_work
 from portal.integrations.models import Status
+from portal.messaging import service as messaging
 from portal.messaging.models import Message
 from portal.providers.base import SendOutcome
 from portal.providers.slack.provider import Slack
@@ -90,7 +91,7 @@ def test_a_crash_between_notice_and_queue_leaves_nothing_half_told(
             raise OSError("killed")
         return queue(**values)
 
-    queue = telling.queue
+    queue = messaging.queue
     monkeypatch.setattr(telling, "queue", crash)
     with caplog.at_level(logging.CRITICAL):
         assert notify(app) == 0
