@@ -15,7 +15,7 @@ from flask import Flask
 
 from portal import clock
 from portal.accounts import housekeeping
-from portal.alerts import evaluating, notifying
+from portal.alerts import evaluating, notification_retention, notifying
 from portal.audit import watch
 from portal.database import db, on_wake
 from portal.health import rollups
@@ -95,6 +95,7 @@ class Scheduler:
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),
             Job("message-retention", 600, message_retention.tidy),
+            Job("notification-retention", 600, notification_retention.tidy),
             Job("health-rollups", 60, rollups.fold_due),
             Job("health-retention", 600, rollups.tidy),
         )

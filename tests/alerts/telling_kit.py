@@ -17,7 +17,7 @@ from portal.alerts.notification_models import AlertChannel, Notification
 from portal.alerts.preferences import Preferences
 from portal.database import db, new_id, reading, unit_of_work
 from portal.messaging.models import Message
-from tests.support.people import Team
+from tests.support.people import Person, Team
 
 WAIT = timedelta(seconds=30)
 
@@ -104,7 +104,7 @@ def first_channel(app: Flask, team: Team) -> AlertChannel:
             return channels.listed(organization_id=team.organization_id)[0]
 
 
-def channel(app: Flask, team: Team, **values: Any) -> uuid.UUID:
+def channel(app: Flask, team: Team | Person, **values: Any) -> uuid.UUID:
     """Add a channel; by default to addresses."""
     if values.get("kind", "email") == "email":
         values = {"audience": "addresses", "addresses": ["ops@example.org"], **values}

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from portal import clock
 from portal.accounts.models import Membership
-from portal.alerts import telling
+from portal.alerts import notification_retention, telling
 from portal.alerts.models import Severity
-from portal.database import unit_of_work
+from portal.alerts.notification_models import AlertNotice
+from portal.database import reading, unit_of_work
 from portal.integrations.models import Status
 from portal.messaging import service as messaging
 from portal.messaging.models import Message
@@ -232,6 +233,24 @@ def test_names_can_neither_forge_headers_nor_markup_nor_turn_the_text(app: Flask
     assert "\nBcc" not in found.text
     assert "x Bcc: all@example.org&lt;b&gt;&amp; (SMTP): timed out" in found.html
     assert "<script>" not in found.html
+
+
+def test_the_log_is_kept_for_90_days_and_what_channels_knew_for_one(app: Flask, team: Team, time: Clock) -> None:
+    prefer(app, team, group_wait_seconds=0)
+    over, live = open_alerts(app, team, 2)
+    notify(app)
+    resolve(app, over)
+    notify(app)
+    time.shift(2 * timedelta(days=1))
+    with app.app_context():
+        assert notification_retention.tidy() == 1
+        with reading() as session:
+            assert session.scalars(select(AlertNotice.alert_id)).all() == [live]
+    assert len(notifications(app)) == 2
+    time.shift(timedelta(days=88))
+    with app.app_context():
+        assert notification_retention.tidy() == 2
+    assert notifications(app) == []
 
 
 def test_another_organization_is_told_nothing(app: Flask, team: Team, time: Clock) -> None:
