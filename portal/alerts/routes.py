@@ -47,7 +47,7 @@ def index() -> Response:
     here = url_for("alerts.index")
     return page(
         "alerts/index.html",
-        block="list" if request.headers.get("HX-Target") == "alert-list" else "main",
+        block="update" if request.headers.get("HX-Target") == "alert-list" else "main",
         alerts=found.items,
         next_url=page_url(here, chosen, found.next_cursor) if found.next_cursor else None,
         first_url=page_url(here, chosen) if cursor else None,

@@ -68,6 +68,7 @@ def navigation() -> dict[str, Any]:
     first = _entry(HEALTH[0]) | {"count": failing or None, "count_noun": "in error", "tone": "err"}
     critical = alerts.count_critical(organization_id=who.organization_id, open_only=True)
     second = _entry(HEALTH[1]) | {"count": min(critical, COUNT_LIMIT) or None, "count_noun": "open", "tone": "err"}
+    second["key"] = "alerts"  # by which what a page fetches anew finds it
     groups = [
         {
             "title": None,

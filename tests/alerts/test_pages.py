@@ -222,11 +222,23 @@ def test_the_navigation_counts_what_is_open_and_critical(app: Flask, team: Team,
 
 
 def test_lists_come_out_of_their_index_in_their_order(app: Flask, team: Team) -> None:
-    where = {"organization_id": team.organization_id}
+    place = team.organization_id
     for state, index in ((AlertState.OPEN, "ix_alerts_unresolved"), (AlertState.RESOLVED, "ix_alerts_resolved")):
         filters = AlertFilters(state=state)
-        found = plan(app, read(lambda filters=filters: queries.listed(**where, filters=filters)))  # type: ignore[misc]
+        found = plan(app, read(lambda filters=filters: queries.listed(organization_id=place, filters=filters)))  # type: ignore[misc]
         assert index in found
         assert "TEMP B-TREE" not in found
-    found = plan(app, read(lambda: queries.count_critical(**where, open_only=True)))
+    found = plan(app, read(lambda: queries.count_critical(organization_id=place, open_only=True)))
     assert "ix_alerts_unresolved (organization_id=? AND state=? AND severity=?)" in found
+
+
+def test_the_count_in_the_navigation_comes_along_with_what_is_fetched_anew(
+    app: Flask, admin: Browser, down: Alert
+) -> None:
+    for address, target in ((PAGE, "alert-list"), ("/admin/integrations", "board")):
+        part = admin.get(address, target=target).text
+        assert re.search(r'<a id="nav-alerts" hx-swap-oob="true"[^>]*>Alerts <span class="count"[^>]*>1<', part), (
+            address
+        )
+        whole = admin.get(address).text
+        assert (whole.count('id="nav-alerts"'), 'nav-alerts" hx-swap-oob' in whole) == (1, False)
