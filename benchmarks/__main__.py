@@ -17,7 +17,7 @@ from benchmarks.figures import Line
 from benchmarks.instances import Instances
 from benchmarks.latency_measures import latency
 from benchmarks.measuring import Bench
-from benchmarks.page_measures import pages, rows
+from benchmarks.page_measures import health, pages, rows
 from benchmarks.processes import PROFILES, Failed
 from benchmarks.servers import Ground, tell
 
@@ -31,6 +31,7 @@ MEASURES: dict[str, Callable[[Bench], list[Line]]] = {
     "latency": latency,
     "pages": pages,
     "rows": rows,
+    "health": health,
 }
 
 

@@ -1,21 +1,16 @@
-"""A SQLite instance with a million deliveries and more, made with plain SQL once and kept in an ignored folder."""
+"""A SQLite instance with a million deliveries and more, made with plain SQL."""
 
-import hashlib
 import json
-import shutil
 import sqlite3
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 
 from benchmarks.instances import Instance, Instances
-from benchmarks.processes import ROOT, own, running
-from benchmarks.servers import tell
+from benchmarks.stored import ID, NUMBERS, kept
 from portal.paging import encode_cursor
 
-CACHE = Path(__file__).resolve().parent / "cache"
 STEP = 100_000
 """Events a transaction."""
 WEBHOOKS = 5
@@ -25,22 +20,19 @@ RARE = "webhook.disabled"
 """One event in 10,000 has this type, so that few pages hold one."""
 COMMON = ("job.created", "job.updated", "candidate.created", "candidate.updated", "submission.created", "message.sent")
 
-# An id as of a UUID version 7 (RFC 9562): its milliseconds, then a number that no other row of the table has.
-_ID = "printf('%012x7%03x8%015x', :start + n * :step, n & 4095, {number})"
 _MOMENT = "strftime('%Y-%m-%d %H:%M:%f000', (:start + n * :step) / 1000.0, 'unixepoch')"
 _TYPE = "CASE WHEN n % 10000 = 77 THEN :rare ELSE json_extract(:types, '$[' || (n % 6) || ']') END"
-_NUMBERS = "WITH RECURSIVE numbers(n) AS (VALUES(:first) UNION ALL SELECT n + 1 FROM numbers WHERE n < :last) "
-_EVENTS = f"""{_NUMBERS} INSERT INTO events
+_EVENTS = f"""{NUMBERS} INSERT INTO events
     (id, organization_id, event_id, event_type, source, body, decisions, occurred_at, accepted_at)
-    SELECT {_ID.format(number="n")}, :organization, printf('evt_%032x', n), {_TYPE}, 'api', :body, '{{}}', {_MOMENT},
+    SELECT {ID.format(number="n")}, :organization, printf('evt_%032x', n), {_TYPE}, 'api', :body, '{{}}', {_MOMENT},
     {_MOMENT} FROM numbers"""
 # Of 1,000 deliveries 30 failed, 20 are dead letters and the rest arrived; of the newest ones some wait.
 _STATUS = """CASE WHEN n >= :waiting THEN 'pending' WHEN n % 1000 < 30 THEN 'failed' WHEN n % 1000 < 50 THEN 'dlq'
     ELSE 'success' END"""
-_DELIVERIES = f"""{_NUMBERS} INSERT INTO deliveries
+_DELIVERIES = f"""{NUMBERS} INSERT INTO deliveries
     (id, organization_id, webhook_id, event_row_id, event_type, status, attempt_number, due_at, lease_token,
     error_class, response_status, duration_ms, created_at, delivered_at)
-    SELECT {_ID.format(number=f"n * {WEBHOOKS} + place.key")}, :organization, place.value, {_ID.format(number="n")},
+    SELECT {ID.format(number=f"n * {WEBHOOKS} + place.key")}, :organization, place.value, {ID.format(number="n")},
     {_TYPE}, {_STATUS}, 1, iif(n >= :waiting, '2099-01-01 00:00:00.000000', NULL), NULL,
     iif(n < :waiting AND n % 1000 < 50, 'http_500', NULL), iif(n % 1000 < 50, 500, 200), 20 + n % 90, {_MOMENT},
     iif(n < :waiting AND n % 1000 >= 50, {_MOMENT}, NULL)
@@ -54,15 +46,11 @@ def stored_rows(instances: Instances, size: int) -> tuple[Instance, dict[str, st
         instances: where the first copy comes from.
         size: deliveries.
     """
-    folder = CACHE / f"{size}-{_made_from()}"
-    if not (folder / "facts.json").is_file():
-        _make(instances, folder, size)
-    kept = json.loads((folder / "facts.json").read_text())
-    env = {**kept["env"], "PORTAL_INSTANCE_DIR": str(folder)}
-    # A session ends after some hours, so each run signs in anew.
-    with running(own("seeding", "--again"), env, folder, "seeding") as program:
-        facts = {**kept["facts"], **json.loads(program.wait_for("{"))}
-    return Instance(env=env, folder=folder, facts=facts), _addresses(facts, kept["middle"])
+    instance, middle = kept(
+        instances, f"{size}-deliveries", lambda file, facts: _fill(file, facts, size), made_by=Path(__file__),
+        webhooks=WEBHOOKS,
+    )  # fmt: skip
+    return instance, _addresses(instance.facts, middle)
 
 
 def _addresses(facts: Mapping[str, str], middle: str) -> dict[str, str]:
@@ -88,29 +76,6 @@ def _addresses(facts: Mapping[str, str], middle: str) -> dict[str, str]:
     }
 
 
-def _made_from() -> str:
-    """Return a digest of what the rows depend on: the migrations and this file."""
-    total = hashlib.sha256()
-    for path in [*sorted((ROOT / "migrations" / "versions").glob("*.py")), Path(__file__)]:
-        total.update(path.read_bytes())
-    return total.hexdigest()[:12]
-
-
-def _make(instances: Instances, folder: Path, size: int) -> None:
-    tell(f"    making {size:,} deliveries in {folder}, once")
-    for old in CACHE.glob(f"{size}-*"):
-        shutil.rmtree(old)
-    folder.mkdir(parents=True)
-    template = instances.seeded(folder, [f"{instances.ground.receiver.url}/{number}" for number in range(WEBHOOKS)])
-    began = time.monotonic()
-    with closing(sqlite3.connect(folder / "portal.db", isolation_level=None)) as file:
-        middle = _fill(file, template.facts, size)
-    env = {name: value for name, value in template.env.items() if name != "PORTAL_INSTANCE_DIR"}
-    kept = {"env": env, "facts": dict(template.facts), "middle": middle}
-    (folder / "facts.json").write_text(json.dumps(kept))
-    tell(f"    made in {time.monotonic() - began:.0f} s")
-
-
 def _fill(file: sqlite3.Connection, facts: Mapping[str, str], size: int) -> str:
     """Insert events and deliveries of the last days, and return the id of a delivery in the middle."""
     events, now = size // WEBHOOKS, int(time.time() * 1000)
@@ -121,13 +86,11 @@ def _fill(file: sqlite3.Connection, facts: Mapping[str, str], size: int) -> str:
         "types": json.dumps(COMMON), "webhooks": json.dumps(webhooks), "waiting": events - min(200, events // 10),
         "body": b'{"id":"evt_1","event":"job.created","occurred_at":"2026-01-01T00:00:00.000Z","data":{"id":"job_1"}}',
     }  # fmt: skip
-    file.execute("PRAGMA synchronous=OFF")
     for first in range(0, events, STEP):
         part = {**values, "first": first, "last": min(first + STEP, events) - 1}
         file.execute("BEGIN")
         file.execute(_EVENTS, part)
         file.execute(_DELIVERIES, part)
         file.execute("COMMIT")
-    file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     found = file.execute("SELECT id FROM deliveries ORDER BY id LIMIT 1 OFFSET ?", (size // 2,)).fetchone()
     return str(found[0])

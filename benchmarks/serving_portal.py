@@ -1,5 +1,6 @@
 """`portal serve` as a process, and a browser that asks it for pages and takes the time."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,28 @@ class Browser:
         if answer.status != 200:
             raise Failed(f"the portal answered {path} with {answer.status} {answer.headers.get('Location', '')}")
         return took
+
+    def poll(self, path: str, target: str) -> list[float]:
+        """Ask for a region again that did not change, as an open page does; returns seconds, of none where it changed.
+
+        Args:
+            path: of the page.
+            target: id of the region.
+
+        Raises:
+            Failed: the region is not there.
+        """
+        self._connection.request("GET", path, headers=self._headers)
+        page = self._connection.getresponse().read().decode()
+        found = re.search(rf'id="{target}".*?X-Portal-Poll&#34;: &#34;(\w+)&#34;', page)
+        if not found:
+            raise Failed(f"{path} has no region {target} that asks for itself again")
+        asks = {**self._headers, "HX-Request": "true", "HX-Target": target, "X-Portal-Poll": found[1]}
+        began = time.monotonic()
+        self._connection.request("GET", path, headers=asks)
+        answer = self._connection.getresponse()
+        answer.read()
+        return [time.monotonic() - began] if answer.status == 204 else []
 
     def close(self) -> None:
         """Hang up."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, literal_column, select
 
 from portal.database import db
 
@@ -77,5 +77,7 @@ COUNT_LIMIT = 10_000
 
 def count_rows(query: Select[Any]) -> int:
     """Count what a query finds, up to one more than COUNT_LIMIT."""
-    limited = query.order_by(None).limit(COUNT_LIMIT + 1).subquery()
+    # Of no column, so that an index answers alone where it can.
+    bare: Select[Any] = query.with_only_columns(literal_column("1"), maintain_column_froms=True)
+    limited = bare.order_by(None).limit(COUNT_LIMIT + 1).subquery()
     return db.session.scalar(select(func.count()).select_from(limited)) or 0

@@ -71,16 +71,16 @@ def strip(days: Sequence[Figures | None]) -> Strip:
     return Strip(bars, f"Last {len(bars)} days: {said}")
 
 
-def mini(days: Sequence[Figures | None]) -> MiniStrip:
-    """Return the strip of a list's row."""
-    whole = Figures()
-    for each in days:
-        if each is not None:
-            whole.add(each)
-    bars = [metrics.bar(each) for each in days]
-    if whole.uptime_pct is None:
-        return MiniStrip(bars, "", f"no data in {len(days)} days")
-    return MiniStrip(bars, uptime(whole.uptime_pct), f"{uptime(whole.uptime_pct)} up over {len(days)} days")
+def mini(bars: list[str], uptime_pct: float | None) -> MiniStrip:
+    """Return the strip of a list's row.
+
+    Args:
+        bars: of its days, today's last.
+        uptime_pct: over all of them; None where nothing is known.
+    """
+    if uptime_pct is None:
+        return MiniStrip(bars, "", f"no uptime known in {len(bars)} days")
+    return MiniStrip(bars, uptime(uptime_pct), f"{uptime(uptime_pct)} up over {len(bars)} days")
 
 
 def chart(parts: Sequence[Part], *, window: str, now: datetime) -> Chart | None:

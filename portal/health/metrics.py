@@ -109,11 +109,19 @@ def days(
 
 def bar(figures: Figures | None) -> str:
     """Return the state of a day's bar: ok, warn, err or none."""
-    if figures is None or not figures.observed:
-        return "none"
-    if figures.down > DOWN_LONG:
+    return "none" if figures is None or not figures.observed else state_of(figures.failures, figures.down)
+
+
+def state_of(failures: int, down: float) -> str:
+    """Return the state of the bar of a day that was observed.
+
+    Args:
+        failures: failed checks.
+        down: seconds in outage.
+    """
+    if down > DOWN_LONG:
         return "err"
-    return "warn" if figures.failures or figures.down else "ok"
+    return "warn" if failures or down else "ok"
 
 
 def _start(window: str, now: datetime) -> datetime:

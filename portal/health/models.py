@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String, literal_column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, UTCDateTime, new_id
@@ -42,6 +42,12 @@ class HealthLog(Base):
 
 Index("ix_health_logs_of_integration", HealthLog.integration_id, HealthLog.checked_at.desc(), HealthLog.id.desc())
 Index("ix_health_logs_of_organization", HealthLog.organization_id, HealthLog.checked_at.desc(), HealthLog.id.desc())
+NOT_PASSED = HealthLog.status != literal_column(f"'{LogStatus.SUCCESS}'")
+"""Written out, since SQLite takes a partial index only where a query says its condition word for word."""
+Index("ix_health_logs_of_errors", HealthLog.organization_id, HealthLog.checked_at.desc(), HealthLog.id.desc(),
+      sqlite_where=NOT_PASSED, postgresql_where=NOT_PASSED)  # fmt: skip
+Index("ix_health_logs_by_error", HealthLog.organization_id, HealthLog.error_class, HealthLog.checked_at.desc(),
+      HealthLog.id.desc(), sqlite_where=NOT_PASSED, postgresql_where=NOT_PASSED)  # fmt: skip
 Index("ix_health_logs_of_run", HealthLog.run_id, sqlite_where=HealthLog.run_id.is_not(None),
       postgresql_where=HealthLog.run_id.is_not(None))  # fmt: skip
 

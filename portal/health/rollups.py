@@ -179,7 +179,7 @@ def _days(integration_ids: Sequence[uuid.UUID], start: datetime, end: datetime) 
 def read(
     integration_ids: Sequence[uuid.UUID], span: Span, start: datetime, end: datetime, *, histograms: bool = True
 ) -> list[tuple[uuid.UUID, datetime, Figures]]:
-    """Return rollups of integrations that begin within a stretch, oldest first.
+    """Return rollups of integrations that begin within a stretch, of each oldest first.
 
     Args:
         integration_ids: whose.
@@ -193,7 +193,7 @@ def read(
     query = (
         select(*columns, row.histogram if histograms else null().label("histogram"))
         .where(row.integration_id.in_(integration_ids), row.span == span, row.start >= start, row.start < end)
-        .order_by(row.start)
+        .order_by(row.integration_id, row.span, row.start)  # the key's order: SQLite would go by age, over all rows
     )
     return [
         (integration_id, begin, Figures(checks, failures, observed / 1000, down / 1000, _counted(histogram)))

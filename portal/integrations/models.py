@@ -101,6 +101,12 @@ class Integration(Base):
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
+    def __repr__(self) -> str:
+        """Say which one it is and as of when, so that two readings of a changed row differ."""
+        state = (self.status, self.condition, self.enabled, self.error_count, self.last_sync_ok, bool(self.check_token))
+        times = (self.updated_at, self.last_health_check, self.last_sync, self.next_check_at)
+        return f"Integration({self.id}, {self.name!r}, {state}, {times})"
+
 
 LIVE = Integration.deleted_at.is_(None)
 
@@ -121,6 +127,21 @@ Index(
     sqlite_where=LIVE,
     postgresql_where=LIVE,
 )
+Index(
+    "ix_integrations_states",
+    Integration.organization_id,
+    Integration.status,
+    Integration.enabled,
+    Integration.condition,
+    Integration.deleted_at,  # SQLite counts from the index alone only where it has what its condition says
+    sqlite_where=LIVE,
+    postgresql_where=LIVE,
+)
+SANDBOXED = LIVE & Integration.sandbox
+Index(
+    "ix_integrations_sandboxed", Integration.organization_id, Integration.sandbox, Integration.deleted_at,
+    sqlite_where=SANDBOXED, postgresql_where=SANDBOXED,
+)  # fmt: skip
 Index(
     "ix_integrations_due",
     Integration.next_check_at,

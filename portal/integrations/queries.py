@@ -149,19 +149,22 @@ def _narrowed(query: Select[Integration], filters: Filters) -> Select[Integratio
 
 def stats(*, organization_id: uuid.UUID) -> Stats:
     """Count the organization's integrations by how they are."""
-    sums = [
-        func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-        for condition in (
-            STATUS_FILTERS["active"],
-            STATUS_FILTERS["error"],
-            STATUS_FILTERS["disabled"],
-            STATUS_FILTERS["unverified"],
-        )
-    ]
-    query = select(func.count(), *sums).where(
+    kind = (Integration.status, Integration.enabled, Integration.condition)
+    query = select(*kind, func.count()).where(
         Integration.organization_id == organization_id, Integration.deleted_at.is_(None)
     )
-    return Stats(*db.session.execute(query).one())
+    kinds = db.session.execute(query.group_by(*kind)).all()
+
+    def total(fits: Callable[[str, bool, str | None], bool]) -> int:
+        return sum(number for status, enabled, condition, number in kinds if fits(status, enabled, condition))
+
+    return Stats(
+        total=total(lambda *_: True),
+        active=total(lambda status, _enabled, _condition: status == Status.ACTIVE),
+        error=total(lambda status, _enabled, _condition: status == Status.ERROR),
+        disabled=total(lambda _status, enabled, _condition: not enabled),
+        waiting=total(lambda _status, enabled, condition: enabled and condition == Condition.UNVERIFIED),
+    )
 
 
 def everything(*, organization_id: uuid.UUID) -> Sequence[Integration]:

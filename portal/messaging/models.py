@@ -107,6 +107,11 @@ class Message(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
+    def __repr__(self) -> str:
+        """Say which one it is and how it stands, so that two readings of a changed row differ; never texts."""
+        state = (self.status, self.tries, self.integration_id, self.error_class, self.error_code, bool(self.text))
+        return f"Message({self.id}, {state}, {self.due_at}, {self.expires_at})"
+
 
 IS_DUE = Message.due_at.is_not(None)
 IS_CLAIMED = Message.lease_until.is_not(None)
@@ -140,6 +145,10 @@ class MessageTry(Base):
     duration_ms: Mapped[int | None]
     retry_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """Until when the provider wants no more messages; the integration is passed over as long."""
+
+    def __repr__(self) -> str:
+        """Say which one it is and how it ended."""
+        return f"MessageTry({self.message_id}, {self.number}, {self.outcome}, {self.code!r})"
 
 
 IS_PAUSE = MessageTry.retry_at.is_not(None)

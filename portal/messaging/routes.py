@@ -20,7 +20,17 @@ from portal.paging import COUNT_LIMIT
 from portal.web import errors
 from portal.web.access import Who, allow, identity
 from portal.web.listing import chosen_filters, midnight, page_url
-from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment
+from portal.web.render import (
+    add_toast,
+    came_from,
+    go_to,
+    is_shown,
+    nothing_new,
+    page,
+    trigger,
+    version_of,
+    wants_fragment,
+)
 
 blueprint = Blueprint("messages", __name__, url_prefix="/admin/messages")
 CALM: Final = 30
@@ -56,12 +66,16 @@ def index() -> Response:
     except ValueError:
         abort(404)
     total = queries.count(organization_id=organization_id, filters=filters)
-    here = url_for("messages.index")
+    names, here = _names(found.items), url_for("messages.index")
+    version = version_of(chosen, found, names, total)
+    if is_shown(version):
+        return nothing_new()
     return page(
         "messaging/messages.html",
         block="list" if request.headers.get("HX-Target") == "messages" else "main",
         messages=found.items,
-        names=_names(found.items),
+        names=names,
+        version=version,
         every=LIVELY if any(presenting.is_being_sent(each) for each in found.items) else CALM,
         here=here,
         this_url=_url(chosen, cursor, shown),
@@ -79,12 +93,17 @@ def index() -> Response:
 def detail(message_id: uuid.UUID) -> Response:
     """Show one message: what it says, how it stands, who was tried and what they answered."""
     message = service.get(organization_id=identity().organization_id, message_id=message_id)
+    tries, names = queries.tries(message), _names([message])
+    version = version_of(message, tries, names)
+    if is_shown(version):
+        return nothing_new()
     return page(
         "messaging/message.html",
         block="update" if request.headers.get("HX-Target") == "message" else "main",
         message=message,
-        tries=queries.tries(message),
-        names=_names([message]),
+        tries=tries,
+        names=names,
+        version=version,
         every=None if presenting.is_over(message) else LIVELY,
         show=presenting,
     )

@@ -15,7 +15,7 @@ from portal.alerts import presenting as alert_words
 from portal.alerts import queries as alerts
 from portal.audit import access as credential_access
 from portal.database import reading, unit_of_work
-from portal.health import charts, metrics
+from portal.health import charts, metrics, strips
 from portal.health import service as health
 from portal.health.service import Disabled, LogFilters
 from portal.integrations import credentials, presenting, queries
@@ -28,10 +28,21 @@ from portal.providers.base import Report
 from portal.security.redaction import strip_controls
 from portal.web.access import Role, Who, allow, identity
 from portal.web.filters import duration, plural
-from portal.web.render import add_toast, came_from, fragment, go_to, page, trigger, wants_fragment
+from portal.web.render import (
+    add_toast,
+    came_from,
+    fragment,
+    go_to,
+    is_shown,
+    nothing_new,
+    page,
+    trigger,
+    version_of,
+    wants_fragment,
+)
 
 blueprint = Blueprint("overview", __name__)
-CALM, LIVELY = 15, 2
+CALM, LIVELY = 5, 2
 """Seconds between two looks of an open page: while nothing happens, and while checks run."""
 STATUS_CHOICES = [
     ("", "Any status"),
@@ -45,7 +56,6 @@ STATUS_CHOICES = [
 NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
 COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
 LOGS_ON_DETAIL = 10
-DAYS_IN_ROW = 30
 ALERTS_SHOWN = 5
 MOST_SHOWN = 200
 """Rows that the list may grow to; it is fetched anew as a whole while the page is open."""
@@ -62,8 +72,13 @@ def home() -> Response:
 @allow(Who.ADMIN)
 def dashboard() -> Response:
     """Show figures, critical alerts and all integrations."""
+    board = _board()
+    version = version_of(*board.values())
+    if is_shown(version):
+        return nothing_new()
     block = "update" if request.headers.get("HX-Target") == "board" else "main"
-    return page("overview/dashboard.html", block=block, **_board())
+    days = strips.of(board["integrations"])
+    return page("overview/dashboard.html", block=block, **board, strips=days, version=version)
 
 
 @blueprint.get("/admin/integrations/<uuid:integration_id>")
@@ -71,8 +86,11 @@ def dashboard() -> Response:
 def detail(integration_id: uuid.UUID) -> Response:
     """Show one integration: how it is, how it is configured, what its checks found."""
     integration = _get(integration_id)
+    version = version_of(integration, request.args.get("window"))
+    if is_shown(version):
+        return nothing_new()
     block = "update" if request.headers.get("HX-Target") == "detail" else "main"
-    return page("overview/detail.html", block=block, **_detail(integration))
+    return page("overview/detail.html", block=block, **_detail(integration), version=version)
 
 
 @blueprint.post("/admin/integrations/<uuid:integration_id>/check")
@@ -118,7 +136,7 @@ def _checked(integration: Integration, report: Report | None, said: str, tone: s
     """Answer a check where it was asked for: in its row, on the detail page, or by a toast on the page before."""
     if request.headers.get("HX-Target", "").startswith("row-"):
         shown = _summary() | {"integration": _get(integration.id), "quick": report, "oob": True}
-        shown["strips"] = _strips([integration])
+        shown["strips"] = strips.of([integration])
         response = fragment("overview/checked.html", "answer", **shown)
     elif wants_fragment():
         response = trigger(Response(status=204), "integrations-changed")
@@ -142,7 +160,7 @@ def _summary() -> dict[str, Any]:
 
 
 def _board() -> dict[str, Any]:
-    """Return everything that the dashboard shows."""
+    """Return what the dashboard shows, but for the strips, which only change as the rest does."""
     organization_id, args = identity().organization_id, request.args
     filters = Filters(
         text=strip_controls(args.get("q", "")).strip()[:100],
@@ -158,13 +176,13 @@ def _board() -> dict[str, Any]:
     except ValueError:
         abort(404)
     progress = health.shown_progress(organization_id=organization_id)
-    total = queries.count(organization_id=organization_id, filters=filters)
+    summary = _summary()
+    total = queries.count(organization_id=organization_id, filters=filters) if filters else summary["stats"].total
     chosen = {"q": filters.text, "capability": filters.capability, "status": filters.status, "sort": sort}
     place = {"cursor": args.get("cursor", ""), "shown": shown if shown > PAGE else ""}
-    return _summary() | {
+    return summary | {
         "integrations": found.items,
-        "strips": _strips(found.items),
-        "total": "10,000+" if total > COUNT_LIMIT else f"{total:,}",
+        "total": "10,000+" if filters and total > COUNT_LIMIT else f"{total:,}",
         "more": _more(chosen, place, shown, found.next_cursor),
         "filters_on": bool(filters),
         "chosen": chosen,
@@ -176,13 +194,6 @@ def _board() -> dict[str, Any]:
         "quick": None,
         "every": LIVELY if is_busy(found.items, progress) else CALM,
     }
-
-
-def _strips(integrations: Sequence[Integration]) -> dict[uuid.UUID, charts.MiniStrip]:
-    """Return the strip of each row."""
-    ids = [each.id for each in integrations]
-    found = metrics.days(organization_id=identity().organization_id, integration_ids=ids, count=DAYS_IN_ROW)
-    return {each: charts.mini(days) for each, days in found.items()}
 
 
 def _shown(text: str) -> int:

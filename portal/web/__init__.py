@@ -10,8 +10,9 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 
 from portal.extensions import csrf
-from portal.web import access, assets, errors, filters, headers
+from portal.web import access, assets, errors, filters, headers, markup
 from portal.web.access import check_rules
+from portal.web.controls import Controls
 
 __all__ = ["check_rules", "init_app"]
 
@@ -24,7 +25,12 @@ def init_app(app: Flask, *, https: bool) -> None:
     filters.init_app(app)
     errors.init_app(app)
     _guard(app)
-    app.jinja_env.globals["asset"] = partial(assets.asset, debug=app.debug)
+    asset = partial(assets.asset, debug=app.debug)
+    icon = markup.icons(asset)
+    app.jinja_env.globals.update(
+        asset=asset, attributes=markup.attributes, hidden_fields=markup.hidden_fields, csrf_field=markup.csrf_field,
+        icon=icon, uptime_bar=markup.uptime_bar, **Controls(icon).functions(),
+    )  # fmt: skip
     _register_macros(app)
     app.context_processor(_shared)
 

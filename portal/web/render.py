@@ -1,11 +1,14 @@
 """Full page or fragment: decided here and nowhere else; also toasts and where to go after a form."""
 
 import json
+from hashlib import blake2b
 from typing import Any
 
 from flask import flash, make_response, redirect, render_template, request
 from flask.wrappers import Response
 from jinja2_fragments.flask import render_block
+
+from portal import clock
 
 
 def wants_fragment() -> bool:
@@ -32,6 +35,28 @@ def page(template: str, *, block: str = "main", status: int = 200, **context: An
 def fragment(template: str, block: str, *, status: int = 200, **context: Any) -> Response:
     """Render one block, whoever asks."""
     return make_response(render_block(template, block, **context), status)
+
+
+def version_of(*seen: object) -> str:
+    """Return a short name for what a part of a page shows, the same as long as that is the same.
+
+    A minute is part of it, since pages say how many minutes ago something was.
+
+    Args:
+        seen: whatever the part is made of; each is told apart by its repr.
+    """
+    minute = clock.now().replace(second=0, microsecond=0)
+    return blake2b(repr((minute, seen)).encode(), digest_size=8).hexdigest()
+
+
+def is_shown(version: str) -> bool:
+    """Return whether the region that asks for itself again shows this version already: then it needs no answer."""
+    return wants_fragment() and request.headers.get("X-Portal-Poll") == version
+
+
+def nothing_new() -> Response:
+    """Answer a region that nothing changed."""
+    return Response(status=204)
 
 
 def add_toast(

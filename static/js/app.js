@@ -469,9 +469,19 @@
     else if (!shownInPlace.has(xhr) && !toasted(xhr)) showToast(problem(xhr));
   }
 
+  const QUIET = 60_000; // milliseconds without a move, after which a calm region asks this rarely
+  let moved = Date.now();
+  ["pointermove", "pointerdown", "keydown", "scroll"].forEach((type) => on(type, () => (moved = Date.now()), { capture: true, passive: true }));
+
+  function isQuiet(region) {
+    const now = Date.now();
+    return region.dataset.live === "calm" && now - moved > QUIET && now - (answered.get(region.id) ?? started) < QUIET;
+  }
+
   /** A region waits while nobody looks; with a poll also while an answer is on its way, and while somebody types in it. */
   function mayRefresh(region, asked) {
     if (document.hidden || asked) return !document.hidden;
+    if (isQuiet(region)) return false;
     const typed = all("input:not([role=switch]), select, textarea", region).some((control) => changed.has(control));
     const opened = find("dialog:modal, details.menu[open]", region);
     return !(typed || opened || find("form[data-sent]") || find("[aria-invalid=true]", region));

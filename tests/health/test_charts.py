@@ -33,8 +33,8 @@ def test_a_bar_says_how_bad_a_day_was_and_the_label_says_it_in_words() -> None:
 
 
 def test_a_row_says_its_uptime_or_that_there_is_none() -> None:
-    assert charts.mini([None, fine(down=36)]).words == "99.00% up over 2 days"
-    assert charts.mini([None, None]).uptime == ""
+    assert charts.mini(["none", "warn"], 99.0).words == "99.00% up over 2 days"
+    assert charts.mini(["none", "none"], None).uptime == ""
 
 
 def test_a_line_is_broken_where_nothing_is_known() -> None:

@@ -191,7 +191,7 @@ def test_the_dashboard_shows_it_live(app: Flask, team: Team, admin: Browser, mai
     board = admin.get("/admin/integrations", target="board")
     assert "Checked 2 integrations" in words(board)
     assert "2 of 2 done, 2 passed, 0 failed" in words(board)
-    assert "every 15s" in board.text
+    assert "every 5s" in board.text
 
 
 @SQLITE

@@ -153,6 +153,27 @@ def test_what_waits_says_why_and_until_when_and_is_looked_at_again(post: Post, a
     assert "every" not in re.findall(r'id="message"[^>]*', admin.get(f"{ALL}/{with_outcome_sent(post)}").text)[0]
 
 
+def test_an_open_page_gets_an_answer_only_when_something_changed(app: Flask, post: Post) -> None:
+    with time_machine.travel(clock.now(), tick=False):
+        admin = Browser(app, post.team.admin)
+        message = post.put()
+        for path in (ALL, f"{ALL}/{message}"):
+            [version] = re.findall(r"X-Portal-Poll&#34;: &#34;(\w+)", admin.get(path).text)
+            headers = {"HX-Request": "true", "X-Portal-Poll": version}
+            assert admin.client.get(path, headers=headers).status_code == 204
+            change(app, message, error_code=path[-20:], error_message="Changed since.")
+            answer = admin.client.get(path, headers=headers)
+            assert (answer.status_code, "Changed since." in answer.text) == (200, True)
+
+
+def test_what_is_written_into_a_log_holds_neither_text_nor_address(post: Post) -> None:
+    post.carrier("a")
+    message = with_outcome(post, REFUSED, to="+61400000000")
+    said = repr([post.message(message), post.tries(message)])
+    assert str(message) in said
+    assert not any(each in said for each in ("+614", "SMTP is down", "It said"))
+
+
 def with_outcome_sent(post: Post) -> uuid.UUID:
     post.carrier("a")
     return with_outcome(post, Outcome.OK)

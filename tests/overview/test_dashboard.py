@@ -13,8 +13,8 @@ from flask import Flask
 from markupsafe import escape
 from werkzeug.test import TestResponse
 
-from portal.database import new_id
-from portal.integrations.models import Condition
+from portal.database import new_id, unit_of_work
+from portal.integrations.models import Condition, Integration
 from portal.web.access import Role
 from tests.alerts.kit import look
 from tests.support.integrations import CANARY, failing, make_integration, unverified
@@ -243,7 +243,7 @@ def test_the_start_page_depends_on_the_role(app: Flask, team: Team, role: str, s
 def test_the_page_looks_more_often_while_something_happens(app: Flask, team: Team, admin: Browser) -> None:
     checked: dict[str, Any] = {"last_health_check": NOW}
     make_integration(app, team.admin, "Calm", **checked)
-    assert "every 15s" in admin.get(PAGE).text
+    assert "every 5s" in admin.get(PAGE).text
     make_integration(app, team.admin, "Busy", check_token=new_id(), **checked)
     answer = admin.get(PAGE)
     assert "every 2s" in answer.text
@@ -274,3 +274,31 @@ def test_a_banner_says_how_many_point_at_the_sandbox(app: Flask, team: Team, adm
 def test_no_page_of_the_list_shows_a_secret(app: Flask, team: Team, admin: Browser) -> None:
     make_integration(app, team.admin)
     assert CANARY[-4:] not in admin.get(PAGE).text
+
+
+@SQLITE
+def test_a_board_that_did_not_change_is_not_sent_again(
+    app: Flask, team: Team, admin: Browser, time: time_machine.Traveller
+) -> None:
+    integration = make_integration(app, team.admin, "Relay")
+    version = _version(admin.get(PAGE).text)
+    asks = {"HX-Request": "true", "HX-Target": "board", "X-Portal-Poll": version}
+    assert admin.get(PAGE, headers=asks).status_code == 204
+    assert admin.get(PAGE + "?q=other", headers=asks).status_code == 200
+    assert admin.get(PAGE, headers=asks | {"X-Portal-Poll": "1"}).status_code == 200
+    with app.app_context(), unit_of_work() as session:
+        row = session.get_one(Integration, integration)
+        row.last_health_check = row.last_sync = NOW
+    changed = admin.get(PAGE, headers=asks)
+    assert changed.status_code == 200
+    assert _version(changed.text) != version
+    asks["X-Portal-Poll"] = _version(changed.text)
+    assert admin.get(PAGE, headers=asks).status_code == 204
+    time.shift(60)
+    assert admin.get(PAGE, headers=asks).status_code == 200, "it says how many minutes ago things were"
+
+
+def _version(page: str) -> str:
+    found = re.search(r'id="board"[^>]*X-Portal-Poll&#34;: &#34;(\w+)&#34;', page)
+    assert found
+    return found[1]

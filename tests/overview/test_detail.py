@@ -87,7 +87,7 @@ def test_a_disabled_one_says_so_and_cannot_be_checked(app: Flask, team: Team, ad
 @SQLITE
 def test_the_page_looks_more_often_while_it_is_checked(app: Flask, team: Team, admin: Browser) -> None:
     integration = make_integration(app, team.admin)
-    assert "every 15s" in admin.get(page_of(integration)).text
+    assert "every 5s" in admin.get(page_of(integration)).text
     busy = make_integration(app, team.admin, "Busy", check_token=new_id())
     assert "every 2s" in admin.get(page_of(busy)).text
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016_alert_channels"
-down_revision = "0015_alerts"
+revision = "0017_alert_channels"
+down_revision = "0016_alerts"
 branch_labels = None
 depends_on = None
 

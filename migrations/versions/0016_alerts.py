@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015_alerts"
-down_revision = "0014_messages"
+revision = "0016_alerts"
+down_revision = "0015_messages"
 branch_labels = None
 depends_on = None
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014_messages"
-down_revision = "0013_health_rollups"
+revision = "0015_messages"
+down_revision = "0014_states_of_integrations"
 branch_labels = None
 depends_on = None
 

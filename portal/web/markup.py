@@ -1,0 +1,102 @@
+"""The smallest parts of every page, made in Python: a page has hundreds, and a macro costs ten times as much."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from flask import g
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup, escape
+
+MINI: Final = (2, 3, 16)
+WIDE: Final = (8, 11, 36)
+"""Width of a bar, distance to the next, height of a strip, in units of its view box."""
+FOOT: Final = 3
+"""How high "no data" is."""
+SOME: Final = 0.65
+"""Share of the height that a day with some failures has."""
+
+
+def made(text: str) -> Markup:
+    """Return HTML made here, of parts that were escaped one by one: eight times as fast as Markup's own `%`."""
+    return Markup(text)  # noqa: S704 - for the few functions of this module and controls.py
+
+
+def attributes(attrs: Mapping[str, Any]) -> Markup:
+    """Write a dict as HTML attributes; True is a bare attribute, None and False leave it out.
+
+    Args:
+        attrs: by names, which the templates write themselves.
+    """
+    written = [
+        f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+        for name, value in attrs.items()
+        if value is not None and value is not False
+    ]
+    return made("".join(written))
+
+
+def hidden_fields(fields: Mapping[str, Any]) -> Markup:
+    """Write a dict as hidden inputs."""
+    return made(
+        "".join(f'<input type="hidden"{attributes({"name": name, "value": value})}>' for name, value in fields.items())
+    )
+
+
+def csrf_field() -> Markup:
+    """Return the token that every POST form carries."""
+    token = g.get("portal_csrf_token")
+    if token is None:
+        token = g.portal_csrf_token = generate_csrf()
+    return made(f'<input type="hidden" name="csrf_token" value="{escape(token)}">')
+
+
+class Draw(Protocol):
+    """Draws one symbol of static/icons.svg."""
+
+    def __call__(self, name: str, label: str | None = None, small: bool = False) -> Markup:
+        """Draw it. With a label it has a meaning of its own; without, the words beside it have."""
+        ...
+
+
+def icons(asset: Callable[[str], str]) -> Draw:
+    """Return the function that draws one symbol of static/icons.svg.
+
+    Args:
+        asset: returns the address of a front-end file.
+    """
+
+    def icon(name: str, label: str | None = None, small: bool = False) -> Markup:
+        said = attributes({"role": "img", "aria-label": label} if label else {"aria-hidden": "true"})
+        size = " icon--sm" if small else ""
+        return made(f'<svg class="icon{size}"{said}><use href="{escape(asset("icons.svg"))}#i-{escape(name)}"/></svg>')
+
+    return icon
+
+
+def uptime_bar(bars: Sequence[str], label: str, mini: bool = False) -> Markup:
+    """Draw one bar for each day or hour, all of a state as one path.
+
+    "ok" and "err" are full bars, "warn" is 65 % high, and "none" leaves a foot.
+
+    Args:
+        bars: ok, warn, err or none, oldest first.
+        label: the sentence that says the same.
+        mini: whether it stands in a row of a list.
+    """
+    width, step, height = MINI if mini else WIDE
+    tall = {"ok": height, "err": height, "warn": round(height * SOME, 1), "none": FOOT}
+    paths = ""
+    for state, high in tall.items():
+        top = f"{height - high:g}"
+        drawn = "".join(
+            f"M{at * step} {top}h{width}v{high:g}h-{width}z" for at, each in enumerate(bars) if each == state
+        )
+        paths += f'<path class="u-{state}" d="{drawn}"/>' if drawn else ""
+    own = attributes(
+        {
+            "class": "uptime uptime--mini" if mini else "uptime",
+            "viewBox": f"0 0 {max(len(bars) * step + width - step, 1)} {height}",
+            "preserveAspectRatio": "none", "role": "img", "aria-label": label,
+        }
+    )  # fmt: skip
+    return made(f"<svg{own}>{paths}</svg>")
