@@ -24,6 +24,7 @@ from portal.web.access import Role
 PASSWORD = "mellow otter folds seven kites"
 ORIGIN = Origin(ip="203.0.113.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0")
 HTMX = {"HX-Request": "true"}
+NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,11 @@ class Browser:
             signer = URLSafeTimedSerializer(str(self.app.secret_key), salt="wtf-csrf-token")
             self.csrf = str(signer.dumps(kept["csrf_token"]))
 
-    def get(self, path: str, *, htmx: bool = False, target: str = "", **options: Any) -> TestResponse:
+    def get(
+        self, path: str, *, htmx: bool = False, target: str = "", headers: Mapping[str, str] = NONE, **options: Any
+    ) -> TestResponse:
         """Ask for a page, or with HTMX for what it would put into the target."""
-        return self.client.get(path, headers=_headers(htmx or bool(target), target), **options)
+        return self.client.get(path, headers={**_headers(htmx or bool(target), target), **headers}, **options)
 
     def post(
         self, path: str, data: Mapping[str, Any] | None = None, *, htmx: bool = False, target: str = "", **more: str
