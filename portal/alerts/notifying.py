@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import select, update
 
 from portal import clock
-from portal.alerts import plans, preferences, telling
+from portal.alerts import plans, preferences, stale, telling
 from portal.alerts.models import Alert, AlertChange
 from portal.alerts.notification_models import IS_PENDING, AlertNotice, AlertSettings
 from portal.database import db, reading, unit_of_work
@@ -65,7 +65,7 @@ def attend(organization_id: uuid.UUID) -> int:
 def _take_over(settings: AlertSettings) -> None:
     """Plan what follows from changes that nobody has handled yet."""
     changed = _claim(settings.organization_id)
-    plans.plan(settings, changed)
+    plans.plan(settings, changed | stale.take_back(settings, changed))
     over = (Alert.id.in_(changed), Alert.resolved_at.is_not(None), Alert.integration_id.is_not(None))
     if changed:
         plans.forgive(settings, db.session.scalars(select(Alert.integration_id).where(*over)).all())

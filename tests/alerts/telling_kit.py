@@ -16,7 +16,7 @@ from portal.alerts.models import Alert, AlertState, ChangeKind, Severity
 from portal.alerts.notification_models import AlertChannel, Notification
 from portal.alerts.preferences import Preferences
 from portal.database import db, new_id, reading, unit_of_work
-from portal.messaging.models import Message
+from portal.messaging.models import Message, MessageStatus
 from tests.support.people import Person, Team
 
 WAIT = timedelta(seconds=30)
@@ -77,6 +77,13 @@ def notify(app: Flask) -> int:
     """Let the job look once."""
     with app.app_context():
         return notifying.look()
+
+
+def deliver(app: Flask) -> None:
+    """Let all that waits in the queue be sent."""
+    with app.app_context(), unit_of_work() as session:
+        sent = {"status": MessageStatus.SENT, "due_at": None}
+        session.execute(update(Message).where(Message.status == MessageStatus.QUEUED).values(**sent))
 
 
 def messages(app: Flask) -> Sequence[Message]:

@@ -130,6 +130,29 @@ def test_no_message_travels_through_what_it_is_about(
     assert post.asked == ["a"] * 3, "what works again may say so"
 
 
+def test_what_could_not_be_sent_before_it_was_over_is_sent_no_more(
+    app: Flask, team: Team, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = Post(app, team).install(monkeypatch)
+    down = post.carrier("a", **failing())
+    alert, other = open_alert(app, team, integration_id=down), open_alert(app, team, impact="Texts slow")
+    time.shift(WAIT)
+    notify(app)
+    post.work()
+    resolve(app, alert)
+    notify(app)
+    assert {each.status for each in messages(app)} == {"queued"}, "it also tells of what is still open"
+    resolve(app, other)
+    notify(app)
+    assert {each.status for each in messages(app)} == {"canceled"}
+    time.shift(HOUR)
+    notify(app)
+    post.carrier("b")
+    time.shift(HOUR)
+    post.work()
+    assert (post.asked, len(messages(app))) == ([], 3), "nor is its end told to who knew nothing of it"
+
+
 def slack(app: Flask, team: Team, **columns: Any) -> Any:
     return make_integration(
         app, team.admin, "Slack", provider="slack", type="chat", capabilities=["chat"], config={}, **columns
