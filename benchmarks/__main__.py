@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.accepting_measures import accept, batches
 from benchmarks.baselines import Baseline
+from benchmarks.checking_measures import checks
 from benchmarks.draining_measures import drain, slow, workers
 from benchmarks.figures import Line
 from benchmarks.instances import Instances
@@ -32,6 +33,7 @@ MEASURES: dict[str, Callable[[Bench], list[Line]]] = {
     "pages": pages,
     "rows": rows,
     "health": health,
+    "checks": checks,
 }
 
 

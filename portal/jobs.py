@@ -18,9 +18,9 @@ from portal.accounts import housekeeping
 from portal.alerts import evaluating, notification_retention, notifying
 from portal.audit import watch
 from portal.database import db, on_wake
-from portal.health import rollups
+from portal.health import claims, maintenance, rollups
+from portal.health import retention as health_retention
 from portal.health.runner import CheckRunner
-from portal.integrations.service import WAKE
 from portal.listening import Listener
 from portal.messaging import claims as messages
 from portal.messaging import retention as message_retention
@@ -75,7 +75,7 @@ class Scheduler:
     def __init__(self, app: Flask) -> None:
         """Prepare the jobs; nothing runs before `start`."""
         self._app = app
-        self._checks = CheckRunner(app, woken=lambda: self._wake("health-checks"))
+        self._checks = CheckRunner(app)
         self._messages = MessageWorker(app, woken=lambda: self._wake("messages"))
         self._dispatcher = _dispatcher(app)
         self._listener = Listener(app)
@@ -84,7 +84,7 @@ class Scheduler:
         self._lock = threading.Lock()
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self.jobs: tuple[Job, ...] = (
-            Job("health-checks", 1, self._checks.tick, topic=WAKE),
+            Job("checks-clock", 60, claims.mend_clock),
             Job("messages", 1, self._messages.tick, topic=messaging.WAKE),
             Job("lost-messages", 15, messages.give_up_lost),
             Job("replay-runs", 1, run_job.work_off, topic=run_job.WAKE),
@@ -94,10 +94,11 @@ class Scheduler:
             Job("audit-watch", 60, watch.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),
+            Job("maintenance", 1, maintenance.advance),
             Job("message-retention", 600, message_retention.tidy),
             Job("notification-retention", 600, notification_retention.tidy),
             Job("health-rollups", 60, rollups.fold_due),
-            Job("health-retention", 600, rollups.tidy),
+            Job("health-retention", 600, health_retention.tidy),
         )
 
     def start(self) -> None:
@@ -112,6 +113,7 @@ class Scheduler:
         # A look that finds the one before still running is not lost work: the rows are still due at the next.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._ticker.start()
+        self._checks.start()
         self._dispatcher.start()
         self._listener.start()
 

@@ -56,6 +56,9 @@ TABLE = {
     "GET accounts.new_token": "admin recent",
     "POST accounts.create_token": "admin recent",
     "POST accounts.revoke_token": "admin",
+    # The organization
+    "GET accounts.organization": "admin",
+    "POST accounts.change_retention": "admin",
     # Dashboard and details
     "GET overview.home": "member",
     "GET overview.dashboard": "admin",
@@ -96,10 +99,17 @@ TABLE = {
     "POST integrations.interval": "admin",
     "POST integrations.delete": "admin",
     # Health and audit
+    "GET liveness.alive": "anyone",
+    "GET liveness.ready": "anyone",
     "GET health.index": "admin",
     "GET health.export": "admin",
     "GET health.export_of_integration": "admin",
     "GET health.of_integration": "admin",
+    "GET health.maintenance_of": "admin",
+    "POST health.plan_maintenance": "admin",
+    "POST health.start_maintenance": "admin",
+    "POST health.end_maintenance": "admin",
+    "POST health.remove_maintenance": "admin",
     "GET audit.index": "admin",
     "POST audit.verify": "admin",
     "GET audit.credential_access": "admin",
@@ -192,6 +202,7 @@ def routes(app: Flask, **ids: object) -> list[Route]:
         "session_id": uuid.uuid4(),
         "token_id": uuid.uuid4(),
         "integration_id": uuid.uuid4(),
+        "window_id": uuid.uuid4(),
         "delivery_id": uuid.uuid4(),
         "message_id": uuid.uuid4(),
         "name": "invoice.paid",
@@ -487,7 +498,7 @@ def test_integrations_of_another_organization_are_not_there(app: Flask, team: Te
     before = load(app, integration)
     spy = Browser(app, stranger)
     asked = [each for each in routes(app, integration_id=integration) if str(integration) in each.path]
-    assert len(asked) == 12
+    assert len(asked) == 17
     for route in asked:
         data = {"csrf_token": spy.csrf, **posted(), "enabled": "off", "interval": "9", "confirm_name": before.name}
         answer = spy.client.open(route.path, method=route.method, data=data if route.method == "POST" else None)

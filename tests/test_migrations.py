@@ -16,11 +16,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import inspect, text
+from sqlalchemy import column, insert, inspect, table, text
 from sqlalchemy.exc import DBAPIError
 
 from portal import ROOT, keyring, migrating
-from portal.database import Base, db
+from portal.database import Base, db, new_id
+from portal.integrations.models import Integration
 from portal.settings import Settings, SettingsError
 from tests.conftest import make_app, settings_for
 from tests.support.people import make_team
@@ -147,6 +148,33 @@ def test_data_survives_an_upgrade(bare: Flask) -> None:
     migrating.upgrade(bare)
     with bare.app_context(), db.engine.connect() as connection:
         assert connection.execute(text("SELECT name FROM organizations")).scalars().all() == ["Kept"]
+
+
+def test_integrations_of_before_share_places_for_checks_by_their_server(bare: Flask) -> None:
+    with bare.app_context():
+        upgrade(revision="0013_health_rollups")
+        db.session.remove()
+    keyring.load(bare)
+    team = make_team(bare, "Kept")
+    columns = [each for each in Integration.__table__.columns if each.name != "check_group"]
+    old = table("integrations", *(column(each.name, each.type) for each in columns))
+    same = {"organization_id": team.organization_id, "type": "email", "capabilities": ["email"], "enabled": True,
+            "status": "active", "error_count": 0, "health_check_interval_minutes": 5, "next_check_kind": "scheduled",
+            "created_at": MOMENT, "updated_at": MOMENT}  # fmt: skip
+    kinds = [
+        ("smtp", {"host": "mail.example"}, False),
+        ("smtp", {}, True),
+        ("twilio", {}, True),
+        ("sendgrid", {}, False),
+    ]
+    with bare.app_context(), db.engine.begin() as connection:
+        for number, (provider, config, sandbox) in enumerate(kinds):
+            more = {"id": new_id(), "provider": provider, "config": config, "sandbox": sandbox, "name": f"N{number}"}
+            connection.execute(insert(old).values(name_key=f"n{number}", **more, **same))
+    migrating.upgrade(bare)
+    with bare.app_context(), db.engine.connect() as connection:
+        found = connection.execute(text("SELECT check_group FROM integrations ORDER BY name")).scalars().all()
+    assert found == ["smtp:mail.example", "smtp::sandbox", "twilio:sandbox", "sendgrid"]
 
 
 def test_several_processes_may_upgrade_at_the_same_time(

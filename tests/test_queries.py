@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 
 from portal import clock
 from portal.database import db, reading, unit_of_work
-from portal.health import checks, metrics, rollups
+from portal.health import checks, claims, maintenance, metrics, pulse, rollups
 from portal.health import service as health
 from portal.health.models import HealthCheckRun, Span
 from portal.health.service import LogFilters
@@ -61,6 +61,8 @@ def grow(app: Flask, team: Team) -> tuple[uuid.UUID, uuid.UUID]:
             "name": "'Relay ' || i",
             "name_key": "'relay ' || i",
             "next_check_at": f"CASE WHEN i % 7 = 0 THEN {ago} END",
+            "maintenance_until": f"CASE WHEN i % 50 = 0 THEN {ago} END",
+            "next_check_kind": "CASE WHEN i % 49 = 0 THEN 'auto' ELSE 'scheduled' END",
         }
         _insert(
             statement, "integrations", {name: special.get(name, name) for name in names}, INTEGRATIONS, "integrations"
@@ -76,6 +78,12 @@ def grow(app: Flask, team: Team) -> tuple[uuid.UUID, uuid.UUID]:
             "observed_ms": "3600000", "down_ms": "0", "histogram": "'{}'",
         }  # fmt: skip
         _insert(statement, "health_rollups", hours, LOGS_OF_EACH, "integrations")
+        windows = {
+            "id": new, "organization_id": "organization_id", "integration_id": "integrations.id", "starts_at": ago,
+            "ends_at": ago, "repeats": "'once'", "zone": "'UTC'", "reason": "''", "created_by": "'x'",
+            "created_at": ago,
+        }  # fmt: skip
+        _insert(statement, "maintenance_windows", windows, 2, "integrations")
         runs = {"id": new, "organization_id": "id", "total": "1", "started_by": "'x'", "started_at": ago}
         _insert(statement, "health_check_runs", runs, RUNS, "organizations")
         events = {
@@ -132,6 +140,12 @@ def read(do: Callable[[], object]) -> Callable[[], object]:
     return run
 
 
+def nothing_is_over() -> None:
+    """Look for maintenance that is over, at a time when none is."""
+    with unit_of_work():
+        maintenance._advance_some(datetime(2000, 1, 1, tzinfo=UTC))
+
+
 def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
     integration, run = grow(app, team)
     organization = team.organization_id
@@ -152,7 +166,10 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
     )  # fmt: skip
     week = LogFilters(since=clock.now() - checks.LEASE * 60 * 24, check_type="scheduled")
     cases: dict[str, tuple[str, Callable[[], object]]] = {
-        "claim what is due": ("ix_integrations_due", lambda: checks.claim_due(5)),
+        "claim what is due": (
+            "ix_integrations_due", read(lambda: claims._due(clock.now(), ~claims.URGENT, 5, ["smtp:slow"]))),
+        "claim what is urgent": ("ix_integrations_urgent", lambda: checks.claim_due(1)),
+        "how late checks are": ("ix_integrations_due", read(pulse.read)),
         "logs of an integration": (
             "ix_health_logs_of_integration", read(lambda: health.logs(organization_id=organization, filters=one))),
         "logs of an integration, next page": (
@@ -180,6 +197,10 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
         "rollups of an integration": (
             "_health_rollups",  # its primary key, which each database names in its own way
             read(lambda: rollups.read([integration], Span.HOUR, clock.now() - checks.LEASE, clock.now()))),
+        "maintenance of integrations": (
+            "ix_maintenance_windows_of_integration",
+            read(lambda: maintenance.between([integration], clock.now() - checks.LEASE, clock.now()))),
+        "maintenance that is over": ("ix_integrations_maintenance", nothing_is_over),
         "progress of a run": ("ix_integrations_run", read(lambda: health.progress(started))),
         "logs of a run": ("ix_health_logs_of_run", read(lambda: health.progress(started))),
         "events that a webhook did not get": (

@@ -30,9 +30,10 @@ def upgrade() -> None:
         sqlite_where=sa.text(SANDBOXED["sqlite"]),
         postgresql_where=sa.text(SANDBOXED["postgresql"]),
     )
-    newest_first = [sa.literal_column("checked_at DESC"), sa.literal_column("id DESC")]
+    newest_first: list[sa.ColumnElement[object]] = [sa.literal_column("checked_at DESC"), sa.literal_column("id DESC")]
     for name, columns in (
-        ("ix_health_logs_of_errors", ["organization_id"]), ("ix_health_logs_by_error", ["organization_id", "error_class"]),
+        ("ix_health_logs_of_errors", ["organization_id"]),
+        ("ix_health_logs_by_error", ["organization_id", "error_class"]),
     ):  # fmt: skip
         op.create_index(
             name,

@@ -11,6 +11,7 @@ from portal.accounts import (
     api_tokens,
     browser,
     hashing,
+    organization_routes,
     profile_routes,
     sessions,
     token_routes,
@@ -26,7 +27,7 @@ from portal.web import access
 from portal.web.access import Who
 from portal.web.render import go_to
 
-__all__ = ["init_app", "profile_routes", "token_routes", "two_factor_routes"]
+__all__ = ["init_app", "organization_routes", "profile_routes", "token_routes", "two_factor_routes"]
 
 log = logging.getLogger("portal.accounts")
 POLL = "X-Portal-Poll"

@@ -41,6 +41,20 @@ class Organization(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class OrganizationRetention(Base):
+    """How long an organization keeps what piles up; there is none where nobody has changed it."""
+
+    __tablename__ = "organization_retention"
+
+    organization_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True
+    )
+    logs_days: Mapped[int]
+    rollups_months: Mapped[int]
+    deliveries_days: Mapped[int]
+    bodies_days: Mapped[int]
+
+
 class User(Base):
     """One person. What they may do stands in their memberships."""
 

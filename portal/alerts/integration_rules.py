@@ -58,12 +58,7 @@ def find(look: Look) -> Iterator[Finding]:
         if whose in common:
             yield _connection(whose, common[whose])
         for row in rows:
-            yield _down(row, opens=_opens(row, within=whose in common, back=back.get(whose)))
-
-
-def suppressed(_row: Broken) -> bool:
-    """Return whether an integration may fail now without an alert, as in a maintenance window."""
-    return False
+            yield _down(row, opens=_opens(row, now=look.now, within=whose in common, back=back.get(whose)))
 
 
 def _in_error(look: Look) -> Any:
@@ -71,7 +66,7 @@ def _in_error(look: Look) -> Any:
         Integration.id, Integration.organization_id, Integration.name, Integration.provider, Integration.type,
         Integration.capabilities, Integration.condition, Integration.error_class, Integration.error_title,
         Integration.error_code, Integration.error_message, Integration.error_hint, Integration.failing_since,
-        Integration.last_health_check,
+        Integration.last_health_check, Integration.maintenance_from, Integration.maintenance_until,
     )  # fmt: skip
     live = (IN_ERROR, Integration.enabled, Integration.deleted_at.is_(None))
     return select(*columns).where(*live, *look.of(Integration.organization_id)).order_by(Integration.id)
@@ -102,13 +97,19 @@ def _back_since(look: Look, broken: Mapping[uuid.UUID, Sequence[Broken]]) -> dic
     return found | {whose: look.now for whose in broken if look.is_open(whose, CONNECTION)}
 
 
-def _opens(row: Broken, *, within: bool, back: datetime | None) -> bool:
+def _opens(row: Broken, *, now: datetime, within: bool, back: datetime | None) -> bool:
     """Return whether an integration's failure is its own: not the connection's, nor left from when that was down."""
-    if suppressed(row):
+    if _in_maintenance(row, now):
         return False
     if row.error_class not in NETWORK:
         return True
     return not within and (back is None or row.last_health_check is None or row.last_health_check >= back)
+
+
+def _in_maintenance(row: Broken, now: datetime) -> bool:
+    """Return whether a failure is expected now; it opens no alert, and one that is open stays."""
+    begin, end = row.maintenance_from, row.maintenance_until
+    return begin is not None and end is not None and begin <= now < end
 
 
 def _down(row: Broken, *, opens: bool) -> Finding:

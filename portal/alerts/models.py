@@ -95,6 +95,11 @@ class Alert(Base):
     occurrences: Mapped[int]
     """How often it opened, the times included that it came back shortly after."""
 
+    def __repr__(self) -> str:
+        """Say which one it is and as of when, so that two readings of a changed row differ."""
+        state = (self.state, self.muted_until, self.changed_at)
+        return f"Alert({self.id}, {self.title!r}, {self.message!r}, {state})"
+
 
 UNRESOLVED: Final = Alert.resolved_at.is_(None)
 Index(

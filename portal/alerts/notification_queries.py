@@ -86,7 +86,7 @@ def _newest(channel: AlertChannel) -> Select[Notification]:
 
 
 def messages(notification: Notification) -> Sequence[Message]:
-    """Return the messages of a notification, by recipient; messages are kept for 90 days."""
+    """Return the messages of a notification, by recipient; none once they are not kept any more."""
     query = select(Message).where(*_of(notification.organization_id, [notification]))
     return db.session.scalars(query.order_by(Message.to_address, Message.id)).all()
 

@@ -1,5 +1,6 @@
-"""What is kept of notifications: 90 days, as long as messages; and what channels knew of alerts that are long over."""
+"""What is kept of notifications, as long as their messages; and what channels knew of alerts that are long over."""
 
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
@@ -7,11 +8,11 @@ from typing import Final
 from sqlalchemy import delete, select
 
 from portal import clock
-from portal.accounts.models import Organization
+from portal.accounts import retention
 from portal.alerts.models import Alert
 from portal.alerts.notification_models import AlertNotice, Notification
 from portal.database import db, first_id, reading, unit_of_work
-from portal.messaging.retention import BATCH, MESSAGES, MOST_BATCHES
+from portal.messaging.retention import BATCH, MOST_BATCHES
 
 KNOWN: Final = timedelta(days=1)
 """How long it is kept what a channel knew of an alert that is over; one that comes back later is another alert."""
@@ -23,10 +24,10 @@ def tidy() -> int:
     Returns:
         How many rows went.
     """
-    with reading() as session:
-        organizations = session.scalars(select(Organization.id)).all()
+    with reading():
+        organizations = retention.of_all()
     steps: list[Callable[[], int]] = [_forget]
-    steps += [lambda whose=whose: _delete(whose) for whose in organizations]  # type: ignore[misc]
+    steps += [lambda whose=whose, kept=kept: _delete(whose, kept.deliveries) for whose, kept in organizations]  # type: ignore[misc]
     left, total = MOST_BATCHES, 0
     for step in steps:
         while left > 0:
@@ -39,8 +40,8 @@ def tidy() -> int:
     return total
 
 
-def _delete(organization_id: object) -> int:
-    old = (Notification.organization_id == organization_id, Notification.id < first_id(clock.now() - MESSAGES))
+def _delete(organization_id: uuid.UUID, kept: timedelta) -> int:
+    old = (Notification.organization_id == organization_id, Notification.id < first_id(clock.now() - kept))
     found = db.session.scalars(select(Notification.id).where(*old).order_by(Notification.id).limit(BATCH)).all()
     if found:
         db.session.execute(delete(Notification).where(Notification.id.in_(found)))

@@ -6,6 +6,7 @@ from typing import Final
 from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
+from portal.accounts import retention
 from portal.alerts import notification_queries, notification_words, tabs
 from portal.alerts.notification_queries import NotificationNotFound
 from portal.messaging import presenting as messaging
@@ -22,7 +23,7 @@ BLOCKS: Final = {"more-notifications": "rows", "notifications": "list"}
 
 @blueprint.app_errorhandler(NotificationNotFound)
 def _not_found(_error: NotificationNotFound) -> Response:
-    return errors.answer(404, text="Notifications are kept for 90 days, or the address is mistyped.")
+    return errors.answer(404, text="Notifications are kept as long as deliveries, or the address is mistyped.")
 
 
 @blueprint.get("")
@@ -42,6 +43,7 @@ def index() -> Response:
         next_url=page_url(here, {}, found.next_cursor) if found.next_cursor else None,
         first_url=here if cursor else None,
         here=page_url(here, {}, cursor),
+        kept_days=retention.of(organization_id).deliveries_days,
         every=LIVELY if any(each.under_way for each in found.items) else CALM,
         tabs_shown=tabs.shown(organization_id, tabs.NOTIFICATIONS),
         show=notification_words,

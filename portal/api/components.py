@@ -11,6 +11,7 @@ from portal.api.schema import Schema
 from portal.api.written import ENABLED, INTERVAL, LIMIT, NAME, PROVIDER, SANDBOX
 from portal.audit.actor import Kind
 from portal.health.models import LogStatus
+from portal.health.windows import Repeats
 from portal.integrations.models import CheckKind, Condition, Status
 from portal.providers.base import Capability
 from portal.providers.fields import FieldKind
@@ -67,6 +68,7 @@ DECLARED_FIELD: Final = s.record(
     maximum=s.maybe({"type": "integer"}),
     group=s.text(),
 )
+STRETCH: Final = s.record(starts_at=s.moment(), ends_at=s.moment())
 FIXED: Final[dict[str, Schema]] = {
     "IntegrationSummary": s.record(**SUMMARY),
     "Integration": s.record(
@@ -85,6 +87,7 @@ FIXED: Final[dict[str, Schema]] = {
         ),
         error_count=s.whole("Failed checks in a row."),
         health_check_interval_minutes=INTERVAL,
+        maintenance=s.maybe(s.told(STRETCH, "The maintenance that is under way or comes next.")),
         created_by=s.maybe(s.identifier("The member who made it.")),
         created_at=s.moment(),
         updated_at=s.moment(),
@@ -154,8 +157,22 @@ FIXED: Final[dict[str, Schema]] = {
         error_class=s.maybe(s.text("How the call ended, of a closed set of outcomes.")),
         error_code=s.maybe(s.text("The provider's own code.")),
         error_message=s.maybe(s.text()),
-        metadata=s.anything("The steps of the check, who asked for it, and what it changed."),
+        metadata=s.anything(
+            "The steps of the check, who asked for it, and what it changed; `exchange` is what was sent and received,"
+            " without secrets, of checks that failed or that did not come by schedule; `maintenance` says that it was."
+        ),
         checked_at=s.moment(),
+    ),
+    "MaintenanceWindow": s.record(
+        id=s.identifier(),
+        starts_at=s.moment("Of its first time."),
+        ends_at=s.moment("Of its first time."),
+        repeats=s.one_of(tuple(Repeats)),
+        zone=s.text("The time zone in which its time of day counts."),
+        reason=s.text(),
+        created_by=s.text("Name of who planned it."),
+        created_at=s.moment(),
+        next=s.maybe(s.told(STRETCH, "The time that is under way or comes next.")),
     ),
     "Metrics": s.record(
         uptime_pct=s.maybe(s.number("Observed time without outage, in percent; null without any.", high=100)),
@@ -167,6 +184,7 @@ FIXED: Final[dict[str, Schema]] = {
         failures=s.whole("How many of the checks failed."),
         down_seconds=s.whole("Time in outage: from a failed check to the next one."),
         observed_seconds=s.whole("Time for which it is known how things were."),
+        maintenance_seconds=s.whole("Time that was left out of every figure, since it was maintenance."),
     ),
     "AuditEntry": s.record(
         id=s.identifier(),

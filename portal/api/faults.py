@@ -15,7 +15,10 @@ from portal.integrations.upsert import SeveralFound
 from portal.web.problems import Problem
 from portal.webhooks import errors as webhooks
 
-OWN_FIELDS = {"name": "name", "sandbox": "sandbox", "interval": "health_check_interval_minutes"}
+OWN_FIELDS = {
+    "name": "name", "sandbox": "sandbox", "interval": "health_check_interval_minutes",
+    "starts_at": "starts_at", "ends_at": "ends_at", "reason": "reason",
+}  # fmt: skip
 """Fields of a draft that are no credentials, as the API calls them."""
 LIMITS = ("max_per_hour", "max_per_day")
 WAIT = 5

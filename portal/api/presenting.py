@@ -43,6 +43,9 @@ def integration(row: Integration, secrets: dict[str, StoredSecret], usage: Usage
         "condition": "checking" if checking else row.condition,
         "credentials": credentials(row, secrets),
         "limits": {"max_per_hour": row.max_per_hour, "max_per_day": row.max_per_day},
+        "maintenance": (
+            {"starts_at": row.maintenance_from, "ends_at": row.maintenance_until} if row.maintenance_until else None
+        ),
         "usage": {"this_hour": usage.hour, "today": usage.day} if usage else None,
     }
 

@@ -1,18 +1,20 @@
 """Credential access: who used which integration's credentials, when and what for."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, insert, or_, select
+from sqlalchemy import and_, case, insert, literal_column, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal import clock
 from portal.audit.actor import Actor, current_actor, origin
 from portal.audit.models import CredentialAccess
 from portal.audit.plain import clean
-from portal.database import db, new_id
+from portal.database import connection, db, new_id
+from portal.prepared import Prepared
 
 ALLOWED: Final = "allowed"
 REFUSED: Final = "refused"
@@ -36,6 +38,16 @@ class LastUse:
 
 
 @dataclass(frozen=True)
+class Used:
+    """An integration whose credentials were opened."""
+
+    organization_id: uuid.UUID
+    integration_id: uuid.UUID
+    name: str
+    """Its name at this moment."""
+
+
+@dataclass(frozen=True)
 class AccessPage:
     """A page of the list, newest first."""
 
@@ -52,21 +64,24 @@ def record_use(
     purpose: str,
     actor: Actor | None = None,
 ) -> None:
+    """Record that one integration's credentials were opened, as record_uses does of many."""
+    record_uses([Used(organization_id, integration_id, integration_name)], purpose=purpose, actor=actor)
+
+
+def record_uses(used: Sequence[Used], *, purpose: str, actor: Actor | None = None) -> None:
     """Record that credentials were opened. It writes at once, into the running unit of work.
 
     Args:
-        organization_id: whose integration.
-        integration_id: whose credentials.
-        integration_name: its name at this moment.
+        used: whose.
         purpose: what for, in words for people: "Health check".
         actor: who, where that is not who acts in this request or job.
     """
     who = actor or current_actor()
-    row = _row(who, organization_id, integration_id, integration_name, purpose)
-    if who.kind in PERSONS:
-        db.session.execute(insert(_TABLE).values(row))
-    else:
-        _count(row)
+    rows = [_row(who, each.organization_id, each.integration_id, each.name, purpose) for each in used]
+    if who.kind not in PERSONS:
+        _count(rows)
+    elif rows:
+        db.session.execute(insert(_TABLE), rows)
 
 
 def record_refusal(
@@ -149,12 +164,22 @@ def _row(
     }
 
 
-def _count(row: dict[str, Any]) -> None:
-    """Add one to the row of this hour, which is made if it is not there yet; one statement, so that none is lost."""
-    hour = row["first_at"].replace(minute=0, second=0, microsecond=0)
-    dialect_insert = sqlite.insert if db.session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    fresh = dialect_insert(_TABLE).values({**row, "hour": hour})
+def _count(rows: Sequence[dict[str, Any]]) -> None:
+    """Add one to the rows of this hour, made where they are not there yet; one statement each, so that none is lost."""
+    hours = [{**row, "hour": row["first_at"].replace(minute=0, second=0, microsecond=0)} for row in rows]
+    _COUNT[connection().dialect.name].many(hours)
+
+
+def _counting(dialect_insert: Any) -> Prepared:
+    fresh = dialect_insert(_TABLE)
     new, old = fresh.excluded, _TABLE.c
     later = new.last_at >= old.last_at
     latest: dict[str, Any] = {name: case((later, new[name]), else_=old[name]) for name in _LATEST}
-    db.session.execute(fresh.on_conflict_do_update(index_elements=_SLOT, set_={**latest, "count": old["count"] + 1}))
+    count = old["count"] + literal_column("1")
+    return Prepared(
+        fresh.on_conflict_do_update(index_elements=_SLOT, set_={**latest, "count": count}),
+        inserts=[column.name for column in _TABLE.c],
+    )
+
+
+_COUNT: Final = {"sqlite": _counting(sqlite.insert), "postgresql": _counting(postgresql.insert)}

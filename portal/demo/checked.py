@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from portal import clock
 from portal.database import db, new_id
-from portal.health import rollups
+from portal.health import retention, rollups
 from portal.health.models import HealthLog, LogStatus
 from portal.integrations.models import CheckKind, Integration
 from portal.providers.base import Outcome
@@ -46,7 +46,7 @@ def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int) 
 def roll_up() -> None:
     """Roll the logs up, and delete those that are older than logs are kept. Owns its transactions."""
     rollups.fold_due(most=timedelta(days=DAYS + 1))
-    rollups.tidy()
+    retention.tidy()
 
 
 def _moments(source: random.Random) -> Iterator[datetime]:

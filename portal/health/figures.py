@@ -6,12 +6,13 @@ Histograms of different stretches can be added, and percentiles of the sum are a
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Self
 
 from portal.health.models import LogStatus
+from portal.health.windows import Stretch
 
 RATIO: Final = 1.13
 """How much longer each bucket's limit is than that of the one before."""
@@ -38,6 +39,9 @@ class Figures:
         observed: seconds during which it is known how things were.
         down: seconds of them after a failed check, until the next one.
         histogram: bucket → how many checks that passed took so long.
+        maintenance: seconds that would have been observed, had they not been maintenance.
+
+    Nothing that happens in maintenance counts anywhere else.
     """
 
     checks: int = 0
@@ -45,6 +49,7 @@ class Figures:
     observed: float = 0.0
     down: float = 0.0
     histogram: Counter[int] = field(default_factory=Counter)
+    maintenance: float = 0.0
 
     def add(self, other: Self) -> None:
         """Take another stretch in."""
@@ -52,6 +57,7 @@ class Figures:
         self.failures += other.failures
         self.observed += other.observed
         self.down += other.down
+        self.maintenance += other.maintenance
         self.histogram.update(other.histogram)
 
     def note(self, check: Check) -> None:
@@ -89,7 +95,9 @@ def percentile(histogram: Mapping[int, int], share: float) -> int | None:
     return None
 
 
-def fold(checks: Iterable[Check], *, before: Check | None, start: datetime, end: datetime) -> Figures:
+def fold(
+    checks: Iterable[Check], *, before: Check | None, start: datetime, end: datetime, windows: Sequence[Stretch] = ()
+) -> Figures:
     """Return the figures of a stretch.
 
     Args:
@@ -97,21 +105,32 @@ def fold(checks: Iterable[Check], *, before: Check | None, start: datetime, end:
         before: the last one before it, which says how things were at its start.
         start: of the stretch.
         end: of the stretch, not included.
+        windows: when it was maintenance, oldest first, from LONGEST_GAP before the stretch; none overlap.
     """
     found, last = Figures(), before
     for check in checks:
-        found.note(check)
-        _hold(found, last, start, check.at)
+        if not any(begin <= check.at < until for begin, until in windows):
+            found.note(check)
+        _hold(found, last, start, check.at, windows)
         last = check
-    _hold(found, last, start, end)
+    _hold(found, last, start, end, windows)
     return found
 
 
-def _hold(found: Figures, last: Check | None, start: datetime, until: datetime) -> None:
-    """Count the time for which the last check speaks, from the start of the stretch at the earliest."""
+def _hold(found: Figures, last: Check | None, start: datetime, until: datetime, windows: Sequence[Stretch]) -> None:
+    """Count the time for which the last check speaks, from the start of the stretch at the earliest.
+
+    Its word ends with the next maintenance, after which nobody knows until the next check.
+    """
     if last is None:
         return
-    seconds = (min(until, last.at + LONGEST_GAP) - max(last.at, start)).total_seconds()
-    if seconds > 0:
-        found.observed += seconds
-        found.down += seconds if last.status == LogStatus.FAILURE else 0
+    until = min(until, last.at + LONGEST_GAP)
+    begin, over = next((each for each in windows if each[1] > last.at), (until, until))
+    observed = _seconds(max(last.at, start), min(until, begin))
+    found.observed += observed
+    found.down += observed if last.status == LogStatus.FAILURE else 0
+    found.maintenance += _seconds(max(last.at, start, begin), min(until, over))
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return max(0.0, (end - start).total_seconds())

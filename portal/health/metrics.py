@@ -38,6 +38,7 @@ class Metrics:
         failures: how many of them failed.
         down_seconds: time in outage.
         observed_seconds: time for which it is known how things were.
+        maintenance_seconds: time that was left out, since it was maintenance.
     """
 
     uptime_pct: float | None
@@ -49,6 +50,7 @@ class Metrics:
     failures: int = 0
     down_seconds: int = 0
     observed_seconds: int = 0
+    maintenance_seconds: int = 0
 
 
 def of(*, integration: Integration, window: str) -> Metrics:
@@ -140,6 +142,7 @@ def _metrics(whole: Figures) -> Metrics:
         failures=whole.failures,
         down_seconds=round(whole.down),
         observed_seconds=round(whole.observed),
+        maintenance_seconds=round(whole.maintenance),
     )
 
 
@@ -165,8 +168,9 @@ def _since(
     checks: dict[uuid.UUID, list[Check]] = {}
     for integration_id, check in rollups.checks_between(ids, begin, now):
         checks.setdefault(integration_id, []).append(check)
+    windows = rollups.windows_between(list(checks), begin, now) if checks else {}
     for integration_id, mine in checks.items():
-        for hour, figures in rollups.hours(mine, begin, now):
+        for hour, figures in rollups.hours(mine, begin, now, windows.get(integration_id, ())):
             yield integration_id, hour, figures
 
 

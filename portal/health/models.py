@@ -9,6 +9,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, literal_column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, UTCDateTime, new_id
+from portal.health.windows import Plan, Repeats
 
 
 class LogStatus(StrEnum):
@@ -36,7 +37,7 @@ class HealthLog(Base):
     error_code: Mapped[str | None] = mapped_column(String(60))
     error_message: Mapped[str | None] = mapped_column(String(1000))
     detail: Mapped[dict[str, Any]] = mapped_column("metadata", JSON, default=dict)
-    """Staged steps, who asked, and what changed by this check; never a secret."""
+    """Staged steps, who asked, what was said where that matters, and what changed by this check; never a secret."""
     checked_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
@@ -88,7 +89,38 @@ class HealthRollup(Base):
     failures: Mapped[int]
     observed_ms: Mapped[int]
     down_ms: Mapped[int]
+    maintenance_ms: Mapped[int] = mapped_column(server_default="0")
+    """Time that would have been observed, had it not been maintenance."""
     histogram: Mapped[dict[str, int]] = mapped_column(JSON)
 
 
 Index("ix_health_rollups_age", HealthRollup.span, HealthRollup.start)
+
+
+class MaintenanceWindow(Base):
+    """A time in which failed checks of an integration are expected, once or every week. It stays when it is over."""
+
+    __tablename__ = "maintenance_windows"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    organization_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    integration_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("integrations.id", ondelete="CASCADE"))
+    starts_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    repeats: Mapped[str] = mapped_column(String(10), default=Repeats.ONCE)
+    zone: Mapped[str] = mapped_column(String(64))
+    """Name of the time zone in which it was planned; a weekly one keeps its time of day there."""
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    created_by: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    stopped_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When somebody ended or removed it; what was before stays maintenance."""
+
+    @property
+    def plan(self) -> Plan:
+        """When it is."""
+        return Plan(self.starts_at, self.ends_at, Repeats(self.repeats), self.zone, self.stopped_at)
+
+
+Index("ix_maintenance_windows_of_integration", MaintenanceWindow.integration_id, MaintenanceWindow.starts_at)
+Index("ix_maintenance_windows_of_organization", MaintenanceWindow.organization_id)

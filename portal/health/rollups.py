@@ -15,8 +15,10 @@ from sqlalchemy import delete, func, insert, null, select
 from portal import clock, progress
 from portal.accounts.models import Organization
 from portal.database import db, first_id, reading, unit_of_work
+from portal.health import maintenance
 from portal.health.figures import LONGEST_GAP, Check, Figures, fold
 from portal.health.models import HealthLog, HealthRollup, Span
+from portal.health.windows import Stretch
 from portal.integrations.models import Integration
 
 JOB: Final = "health-rollups"
@@ -26,12 +28,6 @@ SETTLED: Final = timedelta(minutes=2)
 """How long after its end an hour is folded: a check that began in it may still report."""
 AT_ONCE: Final = 200
 """Integrations that one transaction folds."""
-KEPT: Final = timedelta(days=396)
-"""How long rollups are kept: 13 months."""
-LOGS_KEPT: Final = timedelta(days=30)
-"""How long logs are kept."""
-BATCH: Final = 500
-"""Logs that one transaction deletes."""
 
 
 def fold_due(most: timedelta = DAY) -> int:
@@ -52,38 +48,6 @@ def folded_until(organization_id: uuid.UUID) -> datetime | None:
     """Return the end of the last hour that is folded; None where none is."""
     reached = progress.reached(organization_id, JOB)
     return None if reached == progress.START else datetime.fromtimestamp((reached.int >> 80) / 1000, UTC)
-
-
-def tidy() -> int:
-    """Delete rollups and logs that are older than they are kept; logs only once they are rolled up.
-
-    Owns its transactions, which are short.
-
-    Returns:
-        How many rows went.
-    """
-    old = HealthRollup.start < clock.now() - KEPT
-    with unit_of_work() as session:
-        gone = session.execute(delete(HealthRollup).where(HealthRollup.span.in_(list(Span)), old))
-    with reading() as session:
-        organizations = session.scalars(select(Organization.id)).all()
-    return int(getattr(gone, "rowcount", 0)) + sum(map(_tidy_logs, organizations))
-
-
-def _tidy_logs(organization_id: uuid.UUID) -> int:
-    with reading():
-        folded = folded_until(organization_id)
-    if folded is None:
-        return 0
-    before, total, log = min(folded - LONGEST_GAP, clock.now() - LOGS_KEPT), 0, HealthLog
-    while True:
-        with unit_of_work() as session:
-            old = select(log.id).where(log.organization_id == organization_id, log.checked_at < before)
-            found = session.scalars(old.order_by(log.checked_at).limit(BATCH)).all()
-            session.execute(delete(log).where(log.id.in_(found)), execution_options={"synchronize_session": False})
-        total += len(found)
-        if len(found) < BATCH:
-            return total
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -109,13 +73,23 @@ def checks_between(
     return [(row[0], Check(row[1], row[2], row[3])) for row in rows]
 
 
-def hours(checks: Sequence[Check], start: datetime, end: datetime) -> Iterator[tuple[datetime, Figures]]:
+def windows_between(
+    integration_ids: Sequence[uuid.UUID], start: datetime, end: datetime
+) -> dict[uuid.UUID, tuple[Stretch, ...]]:
+    """Return when integrations were in maintenance, as far as checks_between() of the same stretch need to know."""
+    return maintenance.between(integration_ids, start - LONGEST_GAP, end)
+
+
+def hours(
+    checks: Sequence[Check], start: datetime, end: datetime, windows: Sequence[Stretch] = ()
+) -> Iterator[tuple[datetime, Figures]]:
     """Return the figures of each hour of a stretch that has some.
 
     Args:
         checks: of one integration, oldest first, those shortly before the stretch too.
         start: of an hour.
         end: of the stretch; its last hour may be cut short.
+        windows: when the integration was in maintenance.
     """
     before, at = None, 0
     while at < len(checks) and checks[at].at < start:
@@ -124,7 +98,7 @@ def hours(checks: Sequence[Check], start: datetime, end: datetime) -> Iterator[t
         until, first = min(start + HOUR, end), at
         while at < len(checks) and checks[at].at < until:
             at += 1
-        found = fold(checks[first:at], before=before, start=start, end=until)
+        found = fold(checks[first:at], before=before, start=start, end=until, windows=windows)
         if found != Figures():
             yield start, found
         before = checks[at - 1] if at else None
@@ -157,11 +131,11 @@ def _first_hour(organization_id: uuid.UUID) -> datetime | None:
 
 
 def _fold_some(integration_ids: Sequence[uuid.UUID], start: datetime, end: datetime) -> None:
-    found = checks_between(integration_ids, start, end)
+    found, windows = checks_between(integration_ids, start, end), windows_between(integration_ids, start, end)
     rows = [
         _row(integration_id, Span.HOUR, hour, figures)
         for integration_id, mine in groupby(found, key=lambda each: each[0])
-        for hour, figures in hours([each[1] for each in mine], start, end)
+        for hour, figures in hours([each[1] for each in mine], start, end, windows.get(integration_id, ()))
     ]
     _replace(integration_ids, Span.HOUR, start, end, rows)
     first, last = day_of(start), day_of(end - HOUR) + DAY
@@ -189,16 +163,19 @@ def read(
         histograms: whether response times are wanted; a strip of bars does without.
     """
     row = HealthRollup
-    columns = (row.integration_id, row.start, row.checks, row.failures, row.observed_ms, row.down_ms)
+    columns = (row.integration_id, row.start, row.checks, row.failures)
+    times = (row.observed_ms, row.down_ms, row.maintenance_ms)
     query = (
-        select(*columns, row.histogram if histograms else null().label("histogram"))
+        select(*columns, *times, row.histogram if histograms else null().label("histogram"))
         .where(row.integration_id.in_(integration_ids), row.span == span, row.start >= start, row.start < end)
         .order_by(row.integration_id, row.span, row.start)  # the key's order: SQLite would go by age, over all rows
     )
-    return [
-        (integration_id, begin, Figures(checks, failures, observed / 1000, down / 1000, _counted(histogram)))
-        for integration_id, begin, checks, failures, observed, down, histogram in db.session.execute(query)
-    ]
+    found = []
+    for integration_id, begin, checks, failures, *milliseconds, histogram in db.session.execute(query):
+        observed, down, left_out = (each / 1000 for each in milliseconds)
+        figures = Figures(checks, failures, observed, down, _counted(histogram), left_out)
+        found.append((integration_id, begin, figures))
+    return found
 
 
 def _counted(histogram: dict[str, int] | None) -> Counter[int]:
@@ -209,7 +186,7 @@ def _row(integration_id: uuid.UUID, span: Span, start: datetime, figures: Figure
     return {
         "integration_id": integration_id, "span": span, "start": start, "checks": figures.checks,
         "failures": figures.failures, "observed_ms": round(figures.observed * 1000),
-        "down_ms": round(figures.down * 1000),
+        "down_ms": round(figures.down * 1000), "maintenance_ms": round(figures.maintenance * 1000),
         "histogram": {str(key): count for key, count in sorted(figures.histogram.items())},
     }  # fmt: skip
 

@@ -93,9 +93,12 @@ def check_all(*, organization_id: uuid.UUID, asked_by: str) -> HealthCheckRun:
     run = HealthCheckRun(
         id=new_id(), organization_id=organization_id, total=0, started_by=asked_by[:100], started_at=clock.now()
     )
+    wanted = (Integration.organization_id == organization_id, Integration.enabled, Integration.deleted_at.is_(None))
+    # In the order of ids, as results are recorded: so neither waits for the other crosswise.
+    db.session.execute(select(Integration.id).where(*wanted).order_by(Integration.id).with_for_update())
     asked = db.session.execute(
         update(Integration)
-        .where(Integration.organization_id == organization_id, Integration.enabled, Integration.deleted_at.is_(None))
+        .where(*wanted)
         .values(
             next_check_at=run.started_at, next_check_kind=CheckKind.MANUAL, next_check_run_id=run.id, check_token=None
         )

@@ -59,7 +59,7 @@ def _places(first: datetime) -> Mapping[Any, int]:
 def _today(integration: Integration, now: datetime) -> str:
     """Return what the last check says of today, as long as nothing of today is rolled up."""
     at, status = integration.last_health_check, integration.last_health_check_status
-    fresh = at is not None and status is not None and at >= rollups.day_of(now)
+    fresh = at is not None and at >= rollups.day_of(now) and not integration.in_maintenance(at)
     return _STATES[LogStatus(status)] if fresh and status else "none"
 
 

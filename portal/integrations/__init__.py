@@ -13,6 +13,7 @@ FILTERS = (
     presenting.provider_name,
     presenting.impact,
     presenting.capability_label,
+    presenting.dialogue,
     presenting.shown_step,
 )
 

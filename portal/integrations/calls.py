@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -56,11 +56,11 @@ class Call:
 
     def probe(self) -> Report:
         """Run the health check, which sends nothing."""
-        return self._run(self.provider.probe)
+        return self._reported(self.provider.probe)
 
     def test(self) -> Report:
         """Run the staged test."""
-        return self._run(self.provider.test)
+        return self._reported(self.provider.test)
 
     def send_email(self, message: OutgoingEmail) -> SendOutcome:
         """Send one email.
@@ -95,10 +95,16 @@ class Call:
             raise TypeError(f"{provider.name} posts to no chat")
         return self._run(lambda credentials, context: provider.send_chat(credentials, context, message))
 
+    def _reported(self, method: Callable[[Mapping[str, Any], Context], Report]) -> Report:
+        """Return a report with what was said on the way."""
+        return self._run(lambda values, context: replace(method(values, context), transcript=context.transcript))
+
     def _run(self, method: Callable[[Mapping[str, Any], Context], R]) -> R:
         if in_transaction():
             raise RuntimeError("a provider is never called inside a transaction")
-        return method(self.credentials, self._context())
+        context = self._context()
+        context.transcript.know(str(self.credentials.get(each) or "") for each in self.provider.secret_names)
+        return method(self.credentials, context)
 
     def _context(self) -> Context:
         settings: Settings = current_app.extensions["portal_settings"]

@@ -5,7 +5,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint, bindparam
+from sqlalchemy import (
+    JSON,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, UTCDateTime, new_id
@@ -90,11 +101,17 @@ class Integration(Base):
     next_check_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """When the next check is due; none while disabled or deleted."""
     next_check_kind: Mapped[str] = mapped_column(String(20), default=CheckKind.AUTO)
+    check_group: Mapped[str] = mapped_column(String(320), default="", server_default=text("''"))
+    """Which integrations share places for checks: those of one server, as the provider says."""
     next_check_run_id: Mapped[uuid.UUID | None]
     """The "Health check all" that asked for the next check."""
     check_token: Mapped[uuid.UUID | None]
     """Set while a check runs: only the worker that holds it may record the outcome. While it is held, next_check_at
     is the end of its lease, so that the check of a worker that died is due again by itself."""
+    maintenance_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Start of the maintenance that is under way or comes next; portal.health.maintenance keeps it."""
+    maintenance_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Its end, which does not belong to it."""
 
     created_by: Mapped[uuid.UUID | None]
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -105,7 +122,13 @@ class Integration(Base):
         """Say which one it is and as of when, so that two readings of a changed row differ."""
         state = (self.status, self.condition, self.enabled, self.error_count, self.last_sync_ok, bool(self.check_token))
         times = (self.updated_at, self.last_health_check, self.last_sync, self.next_check_at)
-        return f"Integration({self.id}, {self.name!r}, {state}, {times})"
+        expected = (self.maintenance_from, self.maintenance_until)
+        return f"Integration({self.id}, {self.name!r}, {state}, {times}, {expected})"
+
+    def in_maintenance(self, now: datetime) -> bool:
+        """Return whether failed checks are expected at a moment: they change no status and alert nobody."""
+        begin, end = self.maintenance_from, self.maintenance_until
+        return begin is not None and end is not None and begin <= now < end
 
 
 LIVE = Integration.deleted_at.is_(None)
@@ -148,11 +171,20 @@ Index(
     sqlite_where=Integration.next_check_at.is_not(None),
     postgresql_where=Integration.next_check_at.is_not(None),
 )
+_URGENT = and_(Integration.next_check_at.is_not(None), Integration.next_check_kind != literal_column("'scheduled'"))
+Index("ix_integrations_urgent", Integration.next_check_at, sqlite_where=_URGENT, postgresql_where=_URGENT)
+"""New ones, second looks and checks that somebody asked for come before those that are only on time."""
 Index(
     "ix_integrations_run",
     Integration.next_check_run_id,
     sqlite_where=Integration.next_check_run_id.is_not(None),
     postgresql_where=Integration.next_check_run_id.is_not(None),
+)
+Index(
+    "ix_integrations_maintenance",
+    Integration.maintenance_until,
+    sqlite_where=Integration.maintenance_until.is_not(None),
+    postgresql_where=Integration.maintenance_until.is_not(None),
 )
 
 

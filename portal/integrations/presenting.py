@@ -57,6 +57,8 @@ def settled_word(integration: Integration) -> str:
     """Return the word for how an integration is, apart from any check under way."""
     if not integration.enabled:
         return "Disabled"
+    if integration.in_maintenance(clock.now()):
+        return "Maintenance"
     if integration.condition is not None:
         return CONDITION_WORDS[Condition(integration.condition)]
     return STATUS_WORDS.get(Status(integration.status), "Disabled")
@@ -155,6 +157,14 @@ def shown_step(step: dict[str, Any]) -> dict[str, Any]:
         "duration_ms": step["duration_ms"],
         "hint": step.get("hint") or None,
     }
+
+
+def dialogue(parts: Iterable[Mapping[str, str]]) -> str:
+    """Return what a call sent and got as one text: a sign before each line says which way it went."""
+    signs = {"sent": "> ", "got": "< "}
+    return "\n".join(
+        f"{signs.get(part['way'], '  ')}{line}".rstrip() for part in parts for line in part["text"].split("\n")
+    )
 
 
 def _copied(report: Report) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, func, or_, select, tuple_
 
+from portal import clock
 from portal.database import db
 from portal.integrations.models import Condition, Integration, Status
 from portal.paging import Page, count_rows, cursor_moment, decode_cursor, encode_cursor
@@ -70,6 +71,8 @@ SORTS = {
     "last_sync": Sort(((LAST_SYNC, cursor_moment),), descending=True),
 }
 
+NOW: BindParameter[datetime] = bindparam("now", callable_=clock.now, type_=Integration.maintenance_from.type)
+"""The moment at which a query runs."""
 STATUS_FILTERS: dict[str, ColumnElement[bool]] = {
     "active": Integration.status == Status.ACTIVE,
     "error": Integration.status == Status.ERROR,
@@ -77,6 +80,7 @@ STATUS_FILTERS: dict[str, ColumnElement[bool]] = {
     "unverified": (Integration.condition == Condition.UNVERIFIED) & Integration.enabled,
     "reauth": (Integration.condition == Condition.REAUTH) & Integration.enabled,
     "limited": (Integration.condition == Condition.LIMITED) & Integration.enabled,
+    "maintenance": (Integration.maintenance_from <= NOW) & (Integration.maintenance_until > NOW) & Integration.enabled,
 }
 
 

@@ -132,6 +132,7 @@ def name_key(name: str) -> str:
 def _apply(integration: Integration, draft: Draft, now: datetime) -> None:
     integration.name, integration.name_key = draft.name, name_key(draft.name)
     integration.config, integration.sandbox = draft.config, draft.sandbox
+    integration.check_group = draft.provider.check_group(draft.config) + (":sandbox" if draft.sandbox else "")
     integration.max_per_hour, integration.max_per_day = draft.max_per_hour, draft.max_per_day
     integration.updated_at = now
 

@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 from typing import Final
 
+from portal.accounts import retention
 from portal.messaging.channels import WAYS
 from portal.messaging.models import WAITING, Message, MessageStatus, MessageTry
-from portal.messaging.retention import BODIES
 from portal.messaging.service import ENDED_BADLY, has_body
 from portal.providers import catalogue
 from portal.providers.base import Outcome
 from portal.security.redaction import strip_controls
 from portal.web.filters import upper_first
 
-KEPT_DAYS: Final = BODIES.days
 PURPOSES: Final = {"alert": "Alert", "test": "Test", "api": "Application"}
 """Purpose of a message → how it is called."""
 SHOWN_TITLE: Final = 90
@@ -128,6 +127,11 @@ def can_retry(message: Message) -> bool:
 def may_have_arrived(message: Message) -> bool:
     """Return whether sending it again may let it arrive twice."""
     return message.status is MessageStatus.UNKNOWN
+
+
+def kept_days(message: Message) -> int:
+    """Return for how many days the organization keeps what messages say."""
+    return retention.of(message.organization_id).bodies_days
 
 
 def is_kept(message: Message) -> bool:

@@ -1,21 +1,17 @@
-"""What is kept of old messages: what they say for 30 days, the rest for 90. Short transactions, by id."""
+"""What is kept of old messages: what they say as long as bodies, the rest as long as deliveries. Short transactions."""
 
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import delete, select, update
 
 from portal import clock, progress
-from portal.accounts.models import Organization
+from portal.accounts import retention
+from portal.accounts.retention import Retention
 from portal.database import db, first_id, reading, unit_of_work
 from portal.messaging.models import WAITING, Message, MessageStatus
 
-BODIES: Final = timedelta(days=30)
-"""How long what a message says is kept."""
-MESSAGES: Final = timedelta(days=90)
-"""How long messages are kept, with their tries."""
 BATCH: Final = 500
 """Rows that one transaction changes, so that nobody waits for it."""
 MOST_BATCHES: Final = 100
@@ -30,28 +26,28 @@ def tidy() -> int:
     Returns:
         How many rows it looked at.
     """
-    with reading() as session:
-        organizations = session.scalars(select(Organization.id)).all()
+    with reading():
+        organizations = retention.of_all()
     left, total = MOST_BATCHES, 0
-    for organization_id in organizations:
+    for organization_id, kept in organizations:
         for step in (_wipe, _delete):
             while left > 0:
                 left -= 1
-                looked_at = _batch(step, organization_id)
+                looked_at = _batch(step, organization_id, kept)
                 total += looked_at
                 if looked_at < BATCH:
                     break
     return total
 
 
-def _batch(step: Callable[[uuid.UUID], int], organization_id: uuid.UUID) -> int:
+def _batch(step: Callable[[uuid.UUID, Retention], int], organization_id: uuid.UUID, kept: Retention) -> int:
     with unit_of_work():
-        return step(organization_id)
+        return step(organization_id, kept)
 
 
-def _wipe(organization_id: uuid.UUID) -> int:
+def _wipe(organization_id: uuid.UUID, kept: Retention) -> int:
     """Empty messages; one that still waits keeps what it says until it is deleted."""
-    after, before = progress.reached(organization_id, JOB), first_id(clock.now() - BODIES)
+    after, before = progress.reached(organization_id, JOB), first_id(clock.now() - kept.bodies)
     query = select(Message.id).where(Message.organization_id == organization_id)
     query = query.where(Message.id > after, Message.id < before).order_by(Message.id).limit(BATCH)
     found = db.session.scalars(query).all()
@@ -62,10 +58,10 @@ def _wipe(organization_id: uuid.UUID) -> int:
     return len(found)
 
 
-def _delete(organization_id: uuid.UUID) -> int:
+def _delete(organization_id: uuid.UUID, kept: Retention) -> int:
     over = select(Message.id).where(
         Message.organization_id == organization_id,
-        Message.id < first_id(clock.now() - MESSAGES),
+        Message.id < first_id(clock.now() - kept.deliveries),
         Message.status.not_in(UNFINISHED),
     )
     found = db.session.scalars(over.order_by(Message.id).limit(BATCH)).all()

@@ -28,10 +28,18 @@ HEALTH = (
     Item(
         "Integrations",
         "overview.dashboard",
-        ("overview.dashboard", "overview.detail", "overview.troubleshoot", "overview.run_test", "integrations."),
+        (
+            "overview.dashboard",
+            "overview.detail",
+            "overview.troubleshoot",
+            "overview.run_test",
+            "integrations.",
+            "health.maintenance_of",
+            "health.plan_maintenance",
+        ),
     ),
     Item("Alerts", "alerts.index", ("alerts.", "alert_channels.", "alert_notifications.")),
-    Item("Health logs", "health.index", ("health.",)),
+    Item("Health logs", "health.index", ("health.index", "health.of_integration")),
 )
 MESSAGES = Item("Messages", "messages.index", ("messages.",))
 WEBHOOKS = (
@@ -51,6 +59,7 @@ WEBHOOKS = (
 )  # fmt: skip
 SETTINGS = (
     Item("Integrations", "overview.settings", ("overview.settings",)),
+    Item("Organization", "accounts.organization", ("accounts.organization", "accounts.change_retention")),
     Item("API tokens", "accounts.tokens", ("accounts.tokens", "accounts.new_token", "accounts.create_token")),
     Item("API", "api.docs", ("api.",)),
     Item("Audit", "audit.index", ("audit.index", "audit.verify")),

@@ -15,7 +15,7 @@ from portal.alerts import presenting as alert_words
 from portal.alerts import queries as alerts
 from portal.audit import access as credential_access
 from portal.database import reading, unit_of_work
-from portal.health import charts, metrics, strips
+from portal.health import charts, maintenance, metrics, pulse, strips
 from portal.health import service as health
 from portal.health.service import Disabled, LogFilters
 from portal.integrations import credentials, presenting, queries
@@ -51,6 +51,7 @@ STATUS_CHOICES = [
     ("reauth", "Re-authenticate"),
     ("unverified", "Unverified"),
     ("limited", "Limited"),
+    ("maintenance", "Maintenance"),
     ("disabled", "Disabled"),
 ]
 NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
@@ -73,7 +74,8 @@ def home() -> Response:
 def dashboard() -> Response:
     """Show figures, critical alerts and all integrations."""
     board = _board()
-    version = version_of(*board.values())
+    # How late the checks are is told anew every moment; a page is told when they are not on time any more.
+    version = version_of(board | {"pulse": board["pulse"].on_time, "show": None})
     if is_shown(version):
         return nothing_new()
     block = "update" if request.headers.get("HX-Target") == "board" else "main"
@@ -154,7 +156,6 @@ def _summary() -> dict[str, Any]:
         "alerts": critical,
         "abouts": alert_words.about(organization_id, critical),
         "all_alerts": alerts.count_critical(organization_id=organization_id),
-        "late": alert_words.late_now(organization_id),
         "show": alert_words,
     }
 
@@ -191,6 +192,7 @@ def _board() -> dict[str, Any]:
         "capabilities": presenting.capability_choices(),
         "statuses": STATUS_CHOICES,
         "run": progress,
+        "pulse": pulse.read(),
         "quick": None,
         "every": LIVELY if is_busy(found.items, progress) else CALM,
     }
@@ -242,6 +244,8 @@ def _detail(integration: Integration) -> dict[str, Any]:
         "usage": presenting.usage_of(integration, accounts.time_zone_of(organization_id)),
         "value": integration.health_check_interval_minutes,
         "error": None,
+        "now_in": integration.in_maintenance(clock.now()),
+        "windows": maintenance.upcoming(integration=integration) if integration.maintenance_until else (),
         "every": LIVELY if integration.check_token else CALM,
     }
 

@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
@@ -12,6 +12,7 @@ from portal.providers.fields import Choice, Field, FieldKind, ShowIf, Value
 from portal.providers.network import Network
 from portal.providers.outcomes import ErrorRow, Failure, Outcome, ProviderError, Report, Step, StepState
 from portal.providers.outgoing import OutgoingChat, OutgoingEmail, OutgoingSms, RecipientOutcome, SendOutcome, Tone
+from portal.providers.transcript import Transcript
 
 __all__ = [
     "Capability",
@@ -104,6 +105,7 @@ class Context:
         extra_ca_pem: certificates trusted beside the system's, in PEM form; set for the sandbox only.
         now: the time of day, for dates in messages and certificates.
         monotonic: seconds that only go forward, for measuring.
+        transcript: takes down what the driver sends and gets.
     """
 
     network: Network
@@ -112,6 +114,7 @@ class Context:
     extra_ca_pem: str = ""
     now: Callable[[], datetime] = _utc_now
     monotonic: Callable[[], float] = time.monotonic
+    transcript: Transcript = field(default_factory=Transcript, repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +125,10 @@ class Limit:
     count: int
     seconds: int
     source: str = ""
+
+
+CHECKS_AT_ONCE: Final = 8
+"""Health checks that one server gets at the same time from one process, unless its provider declares another number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +142,7 @@ class Provider(ABC):
         hosts: the hosts a driver calls; empty where the credentials name the host.
         docs: where the provider explains how to get the credentials.
         errors: every case the driver can tell apart, with its outcome and words.
+        checks_at_once: health checks of one check group that may run at the same time in a process.
     """
 
     slug: str
@@ -147,6 +155,7 @@ class Provider(ABC):
     hosts: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
     docs: str = ""
+    checks_at_once: int = CHECKS_AT_ONCE
 
     @abstractmethod
     def probe(self, credentials: Credentials, context: Context) -> Report:
@@ -171,6 +180,13 @@ class Provider(ABC):
     def label(self, values: Credentials) -> str:
         """Return how an integration with these values is called in the provider column: "SMTP, Mailgun"."""
         return self.name
+
+    def check_group(self, values: Credentials) -> str:
+        """Return with which others an integration shares the places for health checks: those of the same server.
+
+        It begins with the provider's slug; where the credentials name the server, a colon and its name follow.
+        """
+        return self.slug
 
     def field(self, name: str) -> Field:
         """Return the field of that name.

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from portal.providers.transcript import Transcript
+
 
 class Outcome(StrEnum):
     """The closed set of ways in which a call ends; health, failover, retries and alerts decide on it alone."""
@@ -197,13 +199,14 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a test or a probe found: its steps, how it ended, how long it took and facts worth keeping."""
+    """What a test or a probe found: its steps, how it ended, how long it took, facts worth keeping, the dialogue."""
 
     steps: tuple[Step, ...]
     outcome: Outcome
     error: Failure | None = None
     response_time_ms: int = 0
     facts: Mapping[str, str | int] = field(default_factory=dict)
+    transcript: Transcript = field(default_factory=Transcript, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:

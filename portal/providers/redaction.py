@@ -9,6 +9,8 @@ from portal.security.redaction import redact, strip_controls
 _WITHHELD: Final = "(the answer contained a secret and is not shown)"
 _LONGEST_READ: Final = 8192
 _LONG_SECRET: Final = 8
+_LONGEST_FORM: Final = 12
+"""Characters that one of a secret may become on its way: a letter outside the basic plane in JSON is two escapes."""
 
 
 def provider_words(text: str | bytes, secrets: Iterable[str], longest: int = 300) -> str:
@@ -26,6 +28,23 @@ def provider_words(text: str | bytes, secrets: Iterable[str], longest: int = 300
     if _in_pieces(safe, known):
         return _WITHHELD
     return safe if len(safe) <= longest else safe[: longest - 1].rstrip() + "…"
+
+
+def provider_text(text: str, secrets: Iterable[str], *, longest: int) -> str:
+    """Return a text of many lines without control characters and secrets.
+
+    Args:
+        text: as it went over the wire.
+        secrets: the credentials of the call. A text that spells one in pieces is not shown at all.
+        longest: characters that are looked at. Where there are more, the end may hold the beginning of a secret; as
+            much as that could be is left out.
+    """
+    known = tuple(secrets)
+    lines = text[:longest].replace("\r\n", "\n").replace("\r", "\n")
+    safe = redact(strip_controls(lines), known)
+    if len(text) > longest:
+        safe = safe[: -(_LONGEST_FORM * max((len(each) for each in known), default=1))]
+    return _WITHHELD if _in_pieces("".join(safe.split()), known) else safe.strip("\n")
 
 
 def _in_pieces(text: str, secrets: tuple[str, ...]) -> bool:

@@ -1,6 +1,7 @@
 """Web room: what every page shares, and nothing about any feature."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,27 @@ def init_app(app: Flask, *, https: bool) -> None:
     filters.init_app(app)
     errors.init_app(app)
     _guard(app)
-    asset = partial(assets.asset, debug=app.debug)
-    icon = markup.icons(asset)
-    app.jinja_env.globals.update(
-        asset=asset, attributes=markup.attributes, hidden_fields=markup.hidden_fields, csrf_field=markup.csrf_field,
-        icon=icon, uptime_bar=markup.uptime_bar, **Controls(icon).functions(),
-    )  # fmt: skip
+    app.jinja_env.globals.update(parts(partial(assets.asset, debug=app.debug)))
     _register_macros(app)
     app.context_processor(_shared)
+
+
+def parts(asset: Callable[[str], str]) -> dict[str, Any]:
+    """Return what templates call that is made in Python.
+
+    Args:
+        asset: returns the address of a front-end file.
+    """
+    icon = markup.icons(asset)
+    return {
+        "asset": asset,
+        "attributes": markup.attributes,
+        "hidden_fields": markup.hidden_fields,
+        "csrf_field": markup.csrf_field,
+        "icon": icon,
+        "uptime_bar": markup.uptime_bar,
+        **Controls(icon).functions(),
+    }
 
 
 def _guard(app: Flask) -> None:

@@ -11,7 +11,8 @@ from portal.web.markup import Draw, attributes, csrf_field, hidden_fields, made
 
 WORDS: Final = {
     "Active": ("ok", "ok"), "Error": ("err", "error"), "Re-authenticate": ("warn", "warn"),
-    "Unverified": ("warn", "warn"), "Limited": ("warn", "warn"), "Disabled": ("off", "off"),
+    "Unverified": ("warn", "warn"), "Limited": ("warn", "warn"), "Maintenance": ("info", "wrench"),
+    "Disabled": ("off", "off"),
     "Checking": ("info", "spin"), "Queued": ("off", "clock"), "Carrying": ("ok", "live"),
     "Standby": ("off", "standby"), "Tripped": ("err", "error"), "Sent": ("off", "check"),
     "Delivered": ("ok", "check2"), "Not delivered": ("err", "error"), "Canceled": ("off", "x"),

@@ -16,11 +16,9 @@ from portal.security.redaction import strip_controls
 from portal.webhooks.event_queries import Listed, Why
 from portal.webhooks.events import ALL
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook, WebhookStatus
-from portal.webhooks.retention import BODIES
 from portal.webhooks.retry import RetryPolicy
 from portal.webhooks.sending import TIMEOUT
 
-KEPT_DAYS = BODIES.days
 SOURCES = {"api": "API", "portal": "Portal", "test": "Test", "command": "Command line"}
 """Source of an event → how it is called."""
 STANDINGS = {

@@ -1,4 +1,4 @@
-"""What is kept of old deliveries: bodies for 30 days, deliveries and events for 90. Short transactions, by id."""
+"""What is kept of old deliveries, for as long as their organization says. Short transactions, by id."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -8,15 +8,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, delete, exists, select, update
 
 from portal import clock, progress
-from portal.accounts.models import Organization
+from portal.accounts import retention
+from portal.accounts.retention import Retention
 from portal.database import db, first_id, reading, unit_of_work
 from portal.webhooks import service
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
 
-BODIES: Final = timedelta(days=30)
-"""How long the bodies and headers of events and answers are kept."""
-DELIVERIES: Final = timedelta(days=90)
-"""How long deliveries are kept, with their attempts and events."""
 BATCH: Final = 500
 """Rows that one transaction changes, so that nobody waits for it."""
 MOST_BATCHES: Final = 200
@@ -33,14 +30,14 @@ def tidy() -> int:
         How many rows it looked at.
     """
     _end_left_over()
-    with reading() as session:
-        organizations = session.scalars(select(Organization.id)).all()
+    with reading():
+        organizations = retention.of_all()
     left, total = MOST_BATCHES, 0
-    for organization_id in organizations:
+    for organization_id, kept in organizations:
         for job, (step, age) in _STEPS.items():
             while left > 0:
                 left -= 1
-                looked_at = _batch(organization_id, job, step, age)
+                looked_at = _batch(organization_id, job, step, age(kept))
                 total += looked_at
                 if looked_at < BATCH:
                     break
@@ -111,9 +108,9 @@ def _events(organization_id: uuid.UUID, after: uuid.UUID, before: uuid.UUID) -> 
     return found
 
 
-_STEPS: Final[dict[str, tuple[Step, timedelta]]] = {
-    "answers": (_answers, BODIES),
-    "event-bodies": (_bodies, BODIES),
-    "deliveries": (_deliveries, DELIVERIES),
-    "events": (_events, DELIVERIES),
+_STEPS: Final[dict[str, tuple[Step, Callable[[Retention], timedelta]]]] = {
+    "answers": (_answers, lambda kept: kept.bodies),
+    "event-bodies": (_bodies, lambda kept: kept.bodies),
+    "deliveries": (_deliveries, lambda kept: kept.deliveries),
+    "events": (_events, lambda kept: kept.deliveries),
 }

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import delete, func, select, text, update
 
 from portal import clock
-from portal.alerts import integration_rules, webhook_rules
+from portal.alerts import webhook_rules
 from portal.audit import trail, triggers, watch
 from portal.audit.models import AuditCheck, AuditEntry, AuditHead
 from portal.database import reading, unit_of_work
@@ -65,17 +65,18 @@ def test_disabled_unverified_and_first_failures_are_no_alert(app: Flask, team: T
 
 @SQLITE
 def test_in_a_maintenance_window_nothing_opens_and_all_resolves(
-    app: Flask, team: Team, monkeypatch: pytest.MonkeyPatch
+    app: Flask, team: Team, time: time_machine.Traveller
 ) -> None:
     known = make_integration(app, team.admin, "Known", **refused())
     look(app)
-    monkeypatch.setattr(integration_rules, "suppressed", lambda _row: True)
-    make_integration(app, team.admin, "Maintained", **refused())
+    window: dict[str, Any] = {"maintenance_from": clock.now(), "maintenance_until": clock.now() + timedelta(hours=1)}
+    change(app, known, **window)
+    make_integration(app, team.admin, "Maintained", **refused(), **window)
     assert look(app) == 0, "and what is open stays open"
     change(app, known, **works())
     look(app)
     assert by_rule(app, resolved=True) == {"integration_down": ["Known (SMTP): re-authenticate, login failed"]}
-    monkeypatch.undo()
+    time.shift(timedelta(hours=1))
     look(app)
     assert by_rule(app) == {"integration_down": ["Maintained (SMTP): re-authenticate, login failed"]}
 

@@ -178,7 +178,7 @@ def test_figures_of_a_window(app: Flask, team: Team, api: Caller) -> None:
     relay, other = make_integration(app, team.admin), make_integration(app, team.admin, "Other")
     assert api("GET", f"/integrations/{relay}/metrics").json == {
         "uptime_pct": None, "error_rate": None, "p50_ms": None, "p95_ms": None, "p99_ms": None, "checks": 0,
-        "failures": 0, "down_seconds": 0, "observed_seconds": 0,
+        "failures": 0, "down_seconds": 0, "observed_seconds": 0, "maintenance_seconds": 0,
     }  # fmt: skip
     with time_machine.travel(NOON, tick=False):
         add_logs(app, team, relay, [{"response_time_ms": number, "minutes": 60} for number in range(1, 101)])
@@ -190,7 +190,7 @@ def test_figures_of_a_window(app: Flask, team: Team, api: Caller) -> None:
         assert day == {
             "uptime_pct": 83.333, "error_rate": 0.009804, "p50_ms": pytest.approx(50, rel=0.07),
             "p95_ms": pytest.approx(95, rel=0.07), "p99_ms": pytest.approx(99, rel=0.07), "checks": 102,
-            "failures": 1, "down_seconds": 600, "observed_seconds": 3600,
+            "failures": 1, "down_seconds": 600, "observed_seconds": 3600, "maintenance_seconds": 0,
         }  # fmt: skip
         assert api("GET", f"/integrations/{relay}/metrics?window=7d").json["checks"] == 103
         assert set(api.refused("GET", f"/integrations/{relay}/metrics?window=1y")) == {"window"}
@@ -223,3 +223,28 @@ def test_an_integration_made_by_the_api_can_be_marked_sandbox_where_there_is_one
     assert made["sandbox"] is True
     assert api("POST", "/integrations", wanted()).json["sandbox"] is True, "what is not sent stays"
     assert api("POST", "/integrations", wanted(sandbox=False)).json["sandbox"] is False
+
+
+@SQLITE
+def test_maintenance_is_planned_listed_and_taken_away(app: Flask, team: Team, api: Caller) -> None:
+    with time_machine.travel(NOON, tick=False):
+        relay = make_integration(app, team.admin)
+        here = f"/integrations/{relay}"
+        now = api("POST", f"{here}/maintenance", {"ends_at": "2026-11-21T13:30:00+01:00", "reason": "Move"})
+        assert now.status_code == 201, now.text
+        hour = {"starts_at": "2026-11-21T12:00:00Z", "ends_at": "2026-11-21T12:30:00Z"}
+        assert {name: now.json[name] for name in hour} == hour
+        assert (now.json["next"], now.json["repeats"], now.json["reason"]) == (hour, "once", "Move")
+        assert api("GET", here).json["maintenance"] == hour
+        weekly = {"starts_at": "2026-11-22T12:00:00Z", "ends_at": "2026-11-22T14:00:00Z", "repeats": "weekly"}
+        api("POST", f"{here}/maintenance", weekly)
+        listed = api("GET", f"{here}/maintenance?limit=1").json
+        assert [each["id"] for each in listed["items"]] == [now.json["id"]]
+        rest = api("GET", f"{here}/maintenance?cursor={listed['next_cursor']}").json
+        assert [each["repeats"] for each in rest["items"]] == ["weekly"]
+        for each in listed["items"] + rest["items"]:
+            assert api("DELETE", f"{here}/maintenance/{each['id']}").status_code == 204
+        assert api("DELETE", f"{here}/maintenance/{now.json['id']}").status_code == 404
+        assert api("GET", here).json["maintenance"] is None
+        assert set(api.refused("POST", f"{here}/maintenance", {"ends_at": "2026-11-21T11:00:00Z"})) == {"ends_at"}
+        assert set(api.refused("POST", f"{here}/maintenance", {"ends_at": "soon"})) == {"ends_at"}

@@ -1,6 +1,7 @@
 """Who may do what by the API: every endpoint, called by everybody; and what replacing secrets asks for besides."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -97,6 +98,7 @@ BODIES: dict[str, Any] = {
     "send_events": {"events": [EVENT]},
     "put_integration": wanted(name="Another"),
     "change_integration": {"name": "Renamed"},
+    "plan_maintenance": {"ends_at": (clock.now() + timedelta(hours=1)).isoformat()},
     "test_values": {"provider": "smtp", "credentials": smtp()},
 }
 

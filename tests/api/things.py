@@ -12,6 +12,7 @@ from portal import clock
 from portal.alerts.models import Alert
 from portal.api.declaring import Operation
 from portal.database import new_id, unit_of_work
+from portal.health.models import MaintenanceWindow
 from portal.webhooks import event_types, replays
 from portal.webhooks.errors import ConflictError
 from portal.webhooks.replay_queries import Range
@@ -22,6 +23,8 @@ from tests.support.webhooks import dead, make_delivery, make_webhook, stored_eve
 
 NOBODY_LISTENS = "http://127.0.0.1:1/hooks"
 OWN_TYPE = "invoice.paid"
+OWNERS = ("delete_webhook", "delete_integration")
+"""Endpoints that take away what others name."""
 
 
 @dataclass
@@ -49,11 +52,24 @@ class Things:
             found["channel_id"] = channel(self.app, self.owner)
         if "run_id" in names:
             found["run_id"] = self._run()
+        if "window_id" in names:
+            found["window_id"] = self._window()
         return found
 
     def quiet(self) -> uuid.UUID:
         """Return a webhook that got none of the events."""
         return make_webhook(self.app, self.owner, url=NOBODY_LISTENS, events=["job.closed"])
+
+    def _window(self) -> uuid.UUID:
+        """Plan maintenance of the integration, which knows nothing of it yet."""
+        start = clock.now() + timedelta(hours=1)
+        window = MaintenanceWindow(
+            id=new_id(), organization_id=self.owner.organization_id, integration_id=self.relay, starts_at=start,
+            ends_at=start + timedelta(hours=1), repeats="once", zone="UTC", created_by="Dana", created_at=clock.now(),
+        )  # fmt: skip
+        with self.app.app_context(), unit_of_work() as session:
+            session.add(window)
+        return window.id
 
     def _alert(self) -> uuid.UUID:
         """Raise an alert, and return its id."""
@@ -88,7 +104,7 @@ class Things:
 
 def in_order(operations: Iterable[Operation]) -> list[Operation]:
     """Return endpoints, those last that take away what others name."""
-    return sorted(operations, key=lambda each: (each.method == "DELETE", each.name == "delete_webhook"))
+    return sorted(operations, key=lambda each: (each.method == "DELETE", each.name in OWNERS))
 
 
 def make_things(app: Flask, owner: Person, name: str = "Email relay") -> Things:

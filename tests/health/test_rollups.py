@@ -11,12 +11,14 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete, insert, select
 
+from portal.accounts import retention as kept
+from portal.accounts.retention import MONTH, Retention
 from portal.database import new_id, reading, unit_of_work
-from portal.health import metrics, rollups
+from portal.health import metrics, retention, rollups
 from portal.health.models import HealthLog, HealthRollup, Span
 from portal.integrations.models import Integration
 from portal.progress import Progress
-from tests.support.integrations import make_integration
+from tests.support.integrations import logs, make_integration
 from tests.support.people import Team, make_team
 
 NOON = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
@@ -112,23 +114,41 @@ def test_organizations_do_not_mix_and_old_rollups_go(app: Flask, team: Team) -> 
     add(app, other, theirs, days=1, seed=2)
     fold_all(app)
     assert figures(app, mine) != figures(app, theirs)
-    with time_machine.travel(NOON + rollups.KEPT - timedelta(hours=6), tick=False), app.app_context():
-        rollups.tidy()
+    with time_machine.travel(NOON + Retention().rollups - timedelta(hours=6), tick=False), app.app_context():
+        retention.tidy()
     assert min(each[0] for each in stored(app, Span.HOUR)) == NOON.replace(hour=7, minute=0)
 
 
 def test_old_logs_go_once_they_are_rolled_up(app: Flask, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollups, "BATCH", 7)
+    monkeypatch.setattr(retention, "BATCH", 7)
     integration = make_integration(app, team.admin)
     add(app, team, integration, days=33, every=240)
     with app.app_context():
-        assert rollups.tidy() == 0, "nothing is rolled up yet"
+        assert retention.tidy() == 0, "nothing is rolled up yet"
         while rollups.fold_due():
             pass
         before = figures(app, integration)["90d"]
-        assert rollups.tidy() == 3 * 6
-        assert rollups.tidy() == 0
+        assert retention.tidy() == 3 * 6
+        assert retention.tidy() == 0
     assert figures(app, integration)["90d"] == before
+
+
+def test_each_organization_keeps_logs_and_rollups_as_long_as_it_says(app: Flask, team: Team) -> None:
+    other = make_team(app, "Southgate")
+    mine, theirs = make_integration(app, team.admin), make_integration(app, other.admin)
+    values = {"logs_days": 5, "rollups_months": 4, "deliveries_days": 90, "bodies_days": 30}
+    with app.app_context(), unit_of_work():
+        kept.change(organization_id=team.organization_id, values=values)
+    for owner, each in ((team, mine), (other, theirs)):
+        add(app, owner, each, days=8, every=240)
+    fold_all(app)
+    with app.app_context():
+        retention.tidy()
+    assert [len([log for log in logs(app) if log.integration_id == each]) for each in (mine, theirs)] == [5 * 6, 8 * 6]
+    with time_machine.travel(NOON + 5 * MONTH, tick=False), app.app_context():
+        retention.tidy()
+    with app.app_context(), reading() as session:
+        assert set(session.scalars(select(HealthRollup.integration_id))) == {theirs}
 
 
 def test_a_strip_has_a_bar_for_each_day_and_none_where_nothing_is_known(app: Flask, team: Team) -> None:

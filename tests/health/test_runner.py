@@ -2,26 +2,36 @@
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import time_machine
 from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from portal import clock, database
-from portal.database import unit_of_work
-from portal.health import checks
-from portal.health.checks import Claim
+from portal.database import reading, unit_of_work
+from portal.health import checks, recording
+from portal.health import runner as runner_module
+from portal.health.checks import LEASE, Ready
+from portal.health.places import Places
+from portal.health.recording import Finding
 from portal.health.runner import CheckRunner
 from portal.integrations import drafts, forms, service
-from portal.integrations.models import Condition
+from portal.integrations.models import CheckKind, Condition, Integration
 from portal.jobs import Job, Scheduler
 from portal.providers import catalogue
-from portal.providers.base import Report
+from portal.providers.base import CHECKS_AT_ONCE, Report
 from tests.support.integrations import Mail, add_integration, due, load, logs, make_integration, posted
 from tests.support.people import Team
 
+SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 PATIENCE = 30.0
 """Seconds to wait for what another thread does; reached only by a failure."""
 
@@ -65,35 +75,139 @@ def tick(app: Flask, runner: CheckRunner) -> int:
 
 def test_no_more_checks_run_at_once_than_there_are_places(app: Flask, team: Team, mail: Mail, gate: Gate) -> None:
     many(app, team, 5)
-    woken = threading.Semaphore(0)
-    runner = CheckRunner(app, places=2, woken=woken.release)
+    runner = CheckRunner(app, places=2)
     assert tick(app, runner) == 2
     gate.wait_for(2)
-    assert tick(app, runner) == 0, "a tick never waits and never claims what it cannot start"
+    assert tick(app, runner) == 0, "a tick never waits, and claims none whose server may keep it waiting"
     gate.open.set()
-    for _ in range(2):
-        assert woken.acquire(timeout=PATIENCE)
-    assert tick(app, runner) == 2
     runner.drain()
-    assert tick(app, runner) == 1
-    runner.drain()
+    while tick(app, runner):
+        runner.drain()
     runner.stop()
     assert len(logs(app)) == 5
     assert len(mail.probed) == 5
+
+
+@SQLITE
+def test_a_server_that_hangs_takes_its_own_places_alone(app: Flask, team: Team, mail: Mail, gate: Gate) -> None:
+    """However many of its checks are due, and for how long: those of others come at once."""
+    longer = clock.now() - timedelta(hours=1)
+    with app.app_context(), unit_of_work():
+        for number in range(40):
+            add_integration(team.admin, f"Slow {number}", **{**due(), "next_check_at": longer}, check_group="smtp:slow")
+        fast = {add_integration(team.admin, f"Fast {number}", **due(), check_group="smtp:fast").id for number in (1, 2)}
+    runner = CheckRunner(app)
+    assert tick(app, runner) == CHECKS_AT_ONCE + 2
+    gate.wait_for(CHECKS_AT_ONCE + 2)
+    with app.app_context(), reading() as session:
+        held = set(session.scalars(select(Integration.id).where(Integration.check_token.is_not(None))))
+    assert fast <= held
+    assert tick(app, runner) == 0
+    gate.open.set()
+    runner.stop(PATIENCE)
+
+
+@SQLITE
+def test_what_somebody_waits_for_comes_before_what_is_overdue(app: Flask, team: Team, mail: Mail) -> None:
+    longer = clock.now() - timedelta(hours=1)
+    with app.app_context(), unit_of_work():
+        for number in range(30):
+            add_integration(team.admin, f"Late {number}", **{**due(), "next_check_at": longer})
+        urgent = [add_integration(team.admin, kind, **due(kind)).id for kind in (CheckKind.MANUAL, CheckKind.AUTO)]
+    with app.app_context():
+        assert {each.integration_id for each in checks.claim_due(2)} == set(urgent)
+
+
+@SQLITE
+def test_what_was_missed_for_a_day_is_made_up_for_by_one_check_each(app: Flask, team: Team, mail: Mail) -> None:
+    """And the next ones are spread over the interval again, though these came all together."""
+    with app.app_context(), unit_of_work():
+        for number in range(300):
+            yesterday = {**due(), "next_check_at": clock.now() - timedelta(days=1)}
+            add_integration(team.admin, f"Relay {number}", **yesterday, check_group=f"smtp:{number % 40}")
+    runner = CheckRunner(app)
+    while tick(app, runner):
+        runner.drain()
+    runner.stop()
+    assert len(mail.probed) == 300
+    with app.app_context(), reading() as session:
+        moments = session.scalars(select(Integration.next_check_at)).all()
+    minutes = Counter(int((each - clock.now()).total_seconds() // 60) for each in moments if each)
+    assert set(minutes) <= set(range(1, 8))
+    assert max(minutes.values()) < 300 / 5 * 1.6, "five minutes have about a fifth each"
+
+
+@SQLITE
+def test_an_answer_after_the_lease_counts_unless_another_worker_took_over(
+    app: Flask, team: Team, mail: Mail, gate: Gate
+) -> None:
+    """A provider that answers late, of two whose leases ran out: one was claimed by another process meanwhile."""
+    kept, taken = many(app, team, 2)
+    runner = CheckRunner(app)
+    tick(app, runner)
+    gate.wait_for(2)
+    with time_machine.travel(clock.now() + LEASE * 2):
+        assert tick(app, runner) == 0, "what it checks itself it does not check twice at the same time"
+        with app.app_context():
+            assert checks.claim_one(taken, kind=CheckKind.SCHEDULED, asked_by="")
+        gate.open.set()
+        runner.stop(PATIENCE)
+    assert [each.integration_id for each in logs(app)] == [kept]
+    assert load(app, taken).check_token is not None
+
+
+def test_what_is_gone_or_refused_holds_back_no_result_of_the_same_batch(
+    app: Flask, team: Team, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = many(app, team, 5)
+    runner = CheckRunner(app)
+    tick(app, runner)
+    gate.wait_for(5)
+    with app.app_context(), unit_of_work() as session:
+        service.delete(integration=session.get_one(Integration, ids[0]))
+        session.delete(session.get_one(Integration, ids[1]))
+    real = recording._log
+
+    def log(finding: Finding, *rest: Any) -> dict[str, Any]:
+        if finding.claim.integration_id == ids[2]:
+            raise LookupError("this one cannot be written")
+        return real(finding, *rest)
+
+    monkeypatch.setattr(recording, "_log", log)
+    gate.open.set()
+    runner.stop(PATIENCE)
+    assert sorted(each.integration_id for each in logs(app)) == ids[3:]
+    assert f"what the check of integration {ids[2]} found is lost" in caplog.text
+
+
+def test_results_wait_for_a_database_that_is_away(
+    app: Flask, team: Team, mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(app, team, 3)
+    runner = CheckRunner(app)
+    tick(app, runner)
+    runner._places.wait(PATIENCE)
+    with monkeypatch.context() as away:
+        away.setattr(recording, "_held", Mock(side_effect=OperationalError("away", None, Exception())))
+        assert tick(app, runner) == 0
+    assert logs(app) == []
+    tick(app, runner)
+    runner.stop()
+    assert [each.status for each in logs(app)] == ["success"] * 3
 
 
 def test_a_broken_check_is_logged_and_ends_no_other(
     app: Flask, team: Team, mail: Mail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = many(app, team, 4)
-    real = checks.run
+    real = checks.probe
 
-    def run(claim: Claim) -> Report | None:
-        if claim.integration_id == ids[1]:
+    def probe(ready: Ready) -> Report:
+        if ready.claim.integration_id == ids[1]:
             raise LookupError("broken inside the portal")
-        return real(claim)
+        return real(ready)
 
-    monkeypatch.setattr(checks, "run", run)
+    monkeypatch.setattr(checks, "probe", probe)
     runner = CheckRunner(app, places=2)
     for _ in range(4):
         tick(app, runner)
@@ -147,25 +261,43 @@ def test_a_stop_gives_back_what_has_not_started(app: Flask, team: Team, mail: Ma
         assert len(checks.claim_due(1)) == 1, "another process takes it at once"
 
 
+@SQLITE
+def test_a_check_that_waited_so_long_that_it_could_outlast_its_lease_is_not_begun(
+    app: Flask, team: Team, mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "LATEST_START", -1.0)
+    [integration] = many(app, team, 1)
+    runner = CheckRunner(app)
+    assert tick(app, runner) == 1
+    runner.drain()
+    assert mail.probed == []
+    assert load(app, integration).check_token is None
+    monkeypatch.setattr(runner_module, "LATEST_START", 40.0)
+    assert tick(app, runner) == 1, "it is due as before"
+    runner.stop()
+
+
 def test_after_a_stop_nothing_is_claimed(app: Flask, team: Team, mail: Mail) -> None:
     many(app, team, 1)
-    runner = CheckRunner(app, places=1, woken=lambda: pytest.fail("nobody is there to be woken"))
+    runner = CheckRunner(app, places=1)
     runner.stop()
     assert tick(app, runner) == 0
 
 
 @pytest.fixture
-def scheduler(app: Flask) -> Iterator[Scheduler]:
+def scheduler(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scheduler]:
     """The scheduler of one process after its first look; further ones come by being woken alone."""
+    monkeypatch.setattr(runner_module, "LOOK_EVERY", 3600.0)
     scheduler = Scheduler(app)
-    looked = threading.Event()
-    checking, *others = scheduler.jobs
+    looked, exchange = threading.Event(), scheduler._checks._exchange
 
-    def look() -> None:
-        checking.run()
-        looked.set()
+    def look(**more: Any) -> int:
+        try:
+            return exchange(**more)
+        finally:
+            looked.set()
 
-    scheduler.jobs = (replace(checking, seconds=3600, run=look), *others)
+    scheduler._checks._exchange = look  # type: ignore[method-assign]
     scheduler.start()
     assert looked.wait(PATIENCE)
     yield scheduler
@@ -201,7 +333,7 @@ def test_more_work_than_places_is_done_in_one_go(
     """Each place that becomes free asks for the next look."""
     done = threading.Semaphore(0)
     mail.meanwhile = done.release
-    monkeypatch.setattr(scheduler._checks, "_places", 2)
+    monkeypatch.setattr(scheduler._checks, "_places", Places(2))
     with app.app_context(), unit_of_work():
         for number in range(7):
             add_integration(team.admin, f"Relay {number}", **due())

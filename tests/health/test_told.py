@@ -13,8 +13,8 @@ from flask import Flask
 
 from portal import clock
 from portal.database import unit_of_work
-from portal.health import checks
-from portal.integrations import drafts, service
+from portal.health import checks, recording
+from portal.integrations import announcing, drafts, service
 from portal.integrations.models import Condition, Integration, Status
 from portal.providers import catalogue
 from portal.providers.base import Outcome, Report
@@ -173,10 +173,11 @@ def test_the_change_and_what_is_told_of_it_are_one(
     integration = make_integration(app, team.admin)
     check(app, mail, integration, refused())
 
-    def fail(*_args: object) -> None:
+    def fail(integration: Integration) -> None:
+        announcing.announce(integration)
         raise RuntimeError("the portal fails in the middle")
 
-    monkeypatch.setattr(checks, "_log", fail)
+    monkeypatch.setattr(recording, "announce", fail)
     with pytest.raises(RuntimeError):
         check(app, mail, integration, refused())
     assert (told(app), load(app, integration).outage_since) == ([], None)

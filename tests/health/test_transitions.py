@@ -1,5 +1,6 @@
 """What a check means: hysteresis, limits, refused credentials."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,19 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.health.models import LogStatus
-from portal.health.transitions import RECHECK, Result, State, Transition, after_check
+from portal.health.transitions import RECHECK, Result, Rhythm, State, Transition, after_check
 from portal.integrations.models import CheckKind, Condition, Status
 from portal.providers.base import Outcome
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FIVE = timedelta(minutes=5)
+ID = uuid.UUID("0195b1c0-3f6e-7d2a-9c41-2f7a5b8e6d10")
 ACTIVE = State(Status.ACTIVE, None, 0, None)
 UNVERIFIED = State(Status.INACTIVE, Condition.UNVERIFIED, 0, None)
 FAILURES = [each for each in Outcome if each not in (Outcome.OK, Outcome.RATE_LIMITED)]
 
 
 def step(state: State, outcome: Outcome, *, interval: timedelta = FIVE, retry_after: float | None = None) -> Transition:
-    return after_check(state, Result(outcome, retry_after), now=NOW, interval=interval)
+    return after_check(state, Result(outcome, retry_after), now=NOW, rhythm=Rhythm(ID, interval))
 
 
 @pytest.mark.parametrize("outcome", FAILURES)
@@ -33,7 +35,7 @@ def test_a_first_failure_only_asks_for_a_second_look(outcome: Outcome) -> None:
 @pytest.mark.parametrize("outcome", FAILURES)
 def test_two_failures_in_a_row_are_an_error_since_the_first(outcome: Outcome) -> None:
     first = step(ACTIVE, outcome).state
-    second = after_check(first, Result(outcome), now=NOW + RECHECK, interval=FIVE).state
+    second = after_check(first, Result(outcome), now=NOW + RECHECK, rhythm=Rhythm(ID, FIVE)).state
     assert second.status == Status.ERROR
     assert second.failing_since == NOW
     assert second.error_count == 2
@@ -65,13 +67,29 @@ def test_a_limit_between_two_failures_does_not_reset_the_count() -> None:
 def test_refused_credentials_slow_the_checks() -> None:
     once = step(ACTIVE, Outcome.AUTH_REJECTED).state
     wait = step(once, Outcome.AUTH_REJECTED).next_check_at - NOW
-    assert FIVE * 4 * 0.9 <= wait <= FIVE * 4 * 1.1
+    assert FIVE * 4 * 0.48 <= wait <= FIVE * 4 * 1.52, "at its own moment of the longer interval"
+
+
+def test_an_outage_keeps_its_rhythm_so_that_its_end_is_seen_soon() -> None:
+    after = step(ACTIVE, Outcome.TIMEOUT)
+    for _ in range(9):
+        after = step(after.state, Outcome.TIMEOUT)
+    assert after.next_check_at - NOW <= FIVE * 1.52
+
+
+def test_who_asks_twice_to_slow_down_is_asked_less_until_it_answers() -> None:
+    once = step(ACTIVE, Outcome.RATE_LIMITED)
+    assert once.next_check_at - NOW <= FIVE * 1.52
+    twice = step(once.state, Outcome.RATE_LIMITED)
+    assert FIVE * 4 * 0.48 <= twice.next_check_at - NOW <= FIVE * 4 * 1.52
+    again = step(step(twice.state, Outcome.OK).state, Outcome.RATE_LIMITED)
+    assert again.next_check_at - NOW <= FIVE * 1.52
 
 
 def test_refused_credentials_are_still_checked_every_hour() -> None:
     once = step(ACTIVE, Outcome.AUTH_REJECTED).state
     wait = step(once, Outcome.AUTH_REJECTED, interval=timedelta(minutes=60)).next_check_at - NOW
-    assert wait <= timedelta(minutes=66)
+    assert wait <= timedelta(minutes=60 * 1.52)
 
 
 def test_an_unverified_integration_stays_unverified_however_often_it_fails() -> None:
@@ -94,9 +112,9 @@ def test_whatever_happens_the_next_check_comes_and_errors_follow_two_failures(
 ) -> None:
     state, interval, failures = ACTIVE, timedelta(minutes=minutes), 0
     for outcome in outcomes:
-        after = after_check(state, Result(outcome), now=NOW, interval=interval)
+        after = after_check(state, Result(outcome), now=NOW, rhythm=Rhythm(ID, interval))
         state = after.state
         failures = 0 if outcome is Outcome.OK else failures + (outcome is not Outcome.RATE_LIMITED)
         assert (state.status == Status.ERROR) == (failures >= 2)
         assert state.error_count == failures
-        assert NOW < after.next_check_at <= NOW + timedelta(minutes=66)
+        assert NOW < after.next_check_at <= NOW + timedelta(minutes=60 * 1.52)

@@ -166,6 +166,11 @@ def test_refused_password_is_tried_once(mechanisms: str, context: Context) -> No
         report = SMTP.probe(credentials(server.port), context)
     assert report.outcome is Outcome.AUTH_REJECTED
     assert sum(line.startswith("AUTH ") for line in server.heard) == 1
+    said = [part["text"] for part in context.transcript.shown() if part["way"] == "sent"]
+    assert said[0].startswith("EHLO ")
+    assert said[1] == ("AUTH PLAIN [redacted]" if "PLAIN" in mechanisms else server.heard[1])
+    assert set(said[2:]) <= {"[redacted]"}, "neither user name nor password, in no form"
+    assert context.transcript.shown()[-1] == {"way": "got", "text": "535 5.7.8 no"}
 
 
 def test_unknown_mechanism_lets_the_next_one_try(context: Context) -> None:
@@ -226,7 +231,7 @@ def test_server_that_repeats_the_password_does_not_reveal_it(
 
     with Server(script) as server:
         report = SMTP.test(credentials(server.port, password=secret), context)
-    shown = f"{report!r} {report.as_dict()}"
+    shown = f"{report!r} {report.as_dict()} {context.transcript!r} {context.transcript.shown()}"
     for form in (secret, b64encode(secret.encode()).decode(), b64encode(f"\0user\0{secret}".encode()).decode()):
         assert form not in shown
         assert form.replace(" ", "") not in shown.replace(" ", "")

@@ -165,9 +165,10 @@ class Mail:
         monkeypatch.setattr(Smtp, "send_email", self._send)
         return self
 
-    def _answer(self, kept: list[Mapping[str, Any]], values: Credentials, _context: Context) -> Report:
+    def _answer(self, kept: list[Mapping[str, Any]], values: Credentials, context: Context) -> Report:
         with self.lock:
             kept.append(dict(values))
+        context.transcript.sent(f"AUTH PLAIN {values.get('password')}")
         self.meanwhile()
         return self.report
 

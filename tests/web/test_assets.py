@@ -3,14 +3,18 @@
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
 
 import jinja2
 import pytest
+from flask import Flask, g
 
+from portal import web
 from portal.web import assets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,8 +173,8 @@ def symbols() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def macros() -> dict[str, Any]:
-    """Return the macros of templates/components, under the strictness that the portal renders with."""
+def macros() -> Iterator[dict[str, Any]]:
+    """Return the parts of pages and the macros of templates/components, as strict as the portal renders with."""
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -178,10 +182,16 @@ def macros() -> dict[str, Any]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(asset=lambda name: f"/static/{name}", csrf_token=lambda: "token")
+    parts = web.parts(lambda name: f"/static/{name}")
+    env.globals.update(parts)
     env.filters.update(ago=str, iso=str, full_time=str, clock_time=str, duration=str)
     modules = [env.get_template(f"components/{file.name}").module for file in (TEMPLATES / "components").glob("*.html")]
-    return {name: macro for module in modules for name, macro in vars(module).items() if not name.startswith("_")}
+    made = {name: macro for module in modules for name, macro in vars(module).items() if not name.startswith("_")}
+    app = Flask(__name__)
+    app.secret_key = "of a test"
+    with app.test_request_context():
+        g.portal_zone, g.portal_csrf_token = ZoneInfo("UTC"), "token"
+        yield parts | made
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import func, insert, select
 
 from portal import clock
+from portal.accounts import retention as kept_for
 from portal.database import db, first_id, reading, unit_of_work
 from portal.webhooks import deliveries, retention
 from portal.webhooks.deliveries import NotNowError
@@ -59,6 +60,18 @@ def test_what_is_old_goes_and_what_waits_stays(app: Flask, team: Team) -> None:
         assert session.scalar(select(func.count()).select_from(Event)) == 3
 
 
+def test_an_organization_keeps_them_as_long_as_it_says(app: Flask, team: Team) -> None:
+    webhook_id, _ = make_webhook(app, team.organization_id, "https://example.org/hook")
+    values = {"logs_days": 30, "rollups_months": 13, "deliveries_days": 50, "bodies_days": 10}
+    with app.app_context(), unit_of_work():
+        kept_for.change(organization_id=team.organization_id, values=values)
+        new, emptied = past(team, webhook_id, 9), past(team, webhook_id, 49)
+        past(team, webhook_id, 51)
+    with app.app_context():
+        retention.tidy()
+    assert kept(app) == {new: (b"{}", b"ok", True), emptied: (b"", b"", False)}
+
+
 def test_a_run_goes_on_in_short_transactions(app: Flask, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
     monkeypatch.setattr(retention, "MOST_BATCHES", 3)
@@ -82,4 +95,4 @@ def test_a_delivery_without_its_body_says_so_and_is_not_sent_again(app: Flask, t
         retention.tidy()
         with unit_of_work() as session, pytest.raises(NotNowError, match="deleted because it is old"):
             deliveries.replay(session.get_one(Delivery, old))
-    assert "Bodies are kept for 30 days" in admin.get(f"/admin/deliveries/{old}").text
+    assert "older than bodies are kept" in admin.get(f"/admin/deliveries/{old}").text

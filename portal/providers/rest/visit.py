@@ -14,6 +14,7 @@ from portal.providers.redaction import provider_words
 from portal.providers.rest.reading import Complaint, is_page, leaves_open, parsed, reason_of, words_of
 from portal.providers.rest.waiting import retry_after
 from portal.providers.staged import Deadline, Stage
+from portal.providers.transcript import http_text
 from portal.providers.transport import cause_of
 from portal.providers.transport import reason_of as network_reason
 
@@ -64,6 +65,7 @@ class Visit:
         self.context = context
         self.facts: dict[str, str | int] = {}
         self._secrets = secrets
+        context.transcript.know(secrets)
         self._sending = sending
         self._more = places or {}
         self._rows = {row.reason: row for row in api.errors}
@@ -117,7 +119,10 @@ class Visit:
             raise ValueError("not an address of this provider")
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         request = Request(method=method, target=target, headers=headers, body=body)
+        told = self.context.transcript
+        told.sent(http_text(f"{method} https://{host}{target}", headers, body))
         answer = self._try(host, lambda connection: connection.call(request))
+        told.got(http_text(f"{answer.status} {answer.phrase}".strip(), answer.headers, answer.body))
         if 200 <= answer.status < 300:
             return answer
         raise ProviderError(self._refusal(answer))

@@ -7,6 +7,8 @@ import ssl
 from typing import Final, NamedTuple
 
 from portal.providers.smtp.wire import LARGEST_ANSWER, Rubbish, Wire
+from portal.providers.transcript import Transcript
+from portal.security.redaction import REDACTED
 
 AUTH_OK: Final = 235
 AUTH_GO_ON: Final = 334
@@ -37,13 +39,28 @@ class Client(smtplib.SMTP):
 
     ehlo_msg = "EHLO"
 
-    def __init__(self, wire: Wire, client_name: str) -> None:
+    def __init__(self, wire: Wire, client_name: str, transcript: Transcript | None = None) -> None:
         super().__init__(local_hostname=client_name)
         self.wire = wire
+        self._transcript = transcript or Transcript()
+        self._logging_in = False
 
     def send(self, s: object) -> None:
         """Send a command or data; smtplib calls it."""
+        self._take_down(s)
         self.wire.send(s.encode("ascii") if isinstance(s, str) else bytes(s))  # type: ignore[call-overload]
+
+    def _take_down(self, sent: object) -> None:
+        """Keep a command in the transcript; of a login only which way, whatever stands in it."""
+        if not isinstance(sent, str):
+            self._transcript.note(f"{len(bytes(sent)):,} bytes sent")  # type: ignore[call-overload]
+        elif self._logging_in:
+            verb, _, rest = sent.strip().partition(" ")
+            way, _, secret = rest.partition(" ")
+            known = verb == "AUTH"
+            self._transcript.sent(f"{verb} {way} {REDACTED if secret else ''}".rstrip() if known else REDACTED)
+        else:
+            self._transcript.sent(sent)
 
     def getreply(self) -> Reply:
         """Read one answer, which may have many lines (RFC 5321, 4.2).
@@ -51,12 +68,21 @@ class Client(smtplib.SMTP):
         Raises:
             Rubbish: it is not an answer, or larger than any may be.
         """
+        heard: list[bytes] = []
+        try:
+            return self._heard(heard)
+        finally:
+            self._transcript.got(b"\n".join(heard))
+
+    def _heard(self, heard: list[bytes]) -> Reply:
+        """Read one answer; what was heard of it is kept even if it breaks off, codes of further lines left out."""
         lines: list[bytes] = []
         size = 0
         while True:
             line = self.wire.read_line()
             size += len(line)
             code = line[:3]
+            heard.append(line[4:] if lines else line)
             if not code.isdigit() or line[3:4] not in (b"", b" ", b"-") or size > LARGEST_ANSWER:
                 raise Rubbish(line)
             lines.append(line[4:].strip(b" \t"))
@@ -84,7 +110,9 @@ class Client(smtplib.SMTP):
         reply: Reply | None = None
         for name, mechanism in _MECHANISMS.items():
             if name in offered:
+                self._logging_in = True
                 reply = mechanism(self, user, password)
+                self._logging_in = False
                 if reply.code != _MECHANISM_UNKNOWN:
                     return reply
         if reply is None:

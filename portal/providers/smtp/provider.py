@@ -128,6 +128,10 @@ class Smtp(Provider):
         chosen = self.field("preset").choice(values.get("preset"))
         return f"{self.name}, {chosen.label}" if chosen and chosen.value != CUSTOM else self.name
 
+    def check_group(self, values: Credentials) -> str:
+        """Each mail server has places of its own."""
+        return f"{self.slug}:{values.get('host', '')}"
+
     def test(self, credentials: Credentials, context: Context) -> Report:
         """Try name, connection, encryption, login and sender, in this order. Nothing is sent."""
         with Session(credentials, context) as session:

@@ -30,6 +30,7 @@ class Session:
     def __init__(self, credentials: Credentials, context: Context) -> None:
         self.settings = Login.of(credentials)
         self.context = context
+        context.transcript.know([self.settings.password])
         self.facts: dict[str, str | int] = {}
         self._deadline = Deadline(context.deadline, context.monotonic)
         self._words = Wording(self.settings, self._deadline)
@@ -66,7 +67,8 @@ class Session:
         with self._words.during(Stage.CONNECT):
             network = self.context.network
             connection, address = network.connect(self._addresses, self._deadline.remaining(CONNECT_LIMIT))
-            self._client = Client(Wire(connection, self._deadline), _client_name(self.context.client_name))
+            wire, name = Wire(connection, self._deadline), _client_name(self.context.client_name)
+            self._client = Client(wire, name, self.context.transcript)
         self._server_name = address.host
         self.facts["address"] = str(address.ip)
         if self.settings.security != "tls":
@@ -83,6 +85,7 @@ class Session:
         with self._words.during(Stage.TLS):
             connection = self.client.encrypt(client_context(self.context.extra_ca_pem), self._server_name)
         shown = describe(connection, self.facts)
+        self.context.transcript.note(f"Encrypted from here: {shown}")
         if security == "tls":
             self._greet()
             return f"TLS from the start, {shown}"

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015_messages"
-down_revision = "0014_states_of_integrations"
+revision = "0018_messages"
+down_revision = "0017_scheduler"
 branch_labels = None
 depends_on = None
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016_alerts"
-down_revision = "0015_messages"
+revision = "0019_alerts"
+down_revision = "0018_messages"
 branch_labels = None
 depends_on = None
 

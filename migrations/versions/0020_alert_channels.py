@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017_alert_channels"
-down_revision = "0016_alerts"
+revision = "0020_alert_channels"
+down_revision = "0019_alerts"
 branch_labels = None
 depends_on = None
 
