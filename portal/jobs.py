@@ -15,7 +15,7 @@ from flask import Flask
 
 from portal import clock
 from portal.accounts import housekeeping
-from portal.alerts import evaluating
+from portal.alerts import evaluating, notification_retention, notifying
 from portal.audit import watch
 from portal.database import db, on_wake
 from portal.health import claims, maintenance, rollups
@@ -90,11 +90,13 @@ class Scheduler:
             Job("replay-runs", 1, run_job.work_off, topic=run_job.WAKE),
             Job("failing-webhooks", 60, failing.look),
             Job("alerts", 5, evaluating.Watch().look, topic=evaluating.WAKE),
+            Job("alert-notices", 2, notifying.look, topic=notifying.WAKE),
             Job("audit-watch", 60, watch.look),
             Job("housekeeping", 600, housekeeping.tidy),
             Job("retention", 600, retention.tidy),
             Job("maintenance", 1, maintenance.advance),
             Job("message-retention", 600, message_retention.tidy),
+            Job("notification-retention", 600, notification_retention.tidy),
             Job("health-rollups", 60, rollups.fold_due),
             Job("health-retention", 600, health_retention.tidy),
         )

@@ -143,12 +143,25 @@ class ProfileForm(Form):
         description="With + and the country code, like +61 400 000 000.",
         render_kw={"autocomplete": "tel"},
     )
+    sms_alerts = BooleanField(
+        "Text me about critical alerts",
+        description="When integrations stop working, and when they work again. Your mobile provider may charge for it.",
+    )
     time_zone = SelectField(
         "Time zone",
         [Clean(values.time_zone)],
         choices=lambda: [(each, each) for each in values.time_zones()],
         validate_choice=False,
     )
+
+    def validate_sms_alerts(self, field: BooleanField) -> None:
+        """Ask for a phone where text messages are wanted.
+
+        Raises:
+            ValidationError: there is none.
+        """
+        if field.data and not (self.phone.data or "").strip():
+            raise ValidationError("Enter the phone that gets the text messages.")
 
 
 class PasswordForm(Form):

@@ -89,6 +89,17 @@ class User(Base):
         return self.totp_sealed is not None and self.recovery_saved_at is not None
 
 
+class SmsOptIn(Base):
+    """That a person wants text messages about critical alerts, and to which number they wanted them."""
+
+    __tablename__ = "sms_opt_ins"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    phone: Mapped[str] = mapped_column(String(20))
+    """A number that they have since replaced gets nothing."""
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class Membership(Base):
     """What one person may do in one organization."""
 

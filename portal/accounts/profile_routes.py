@@ -8,7 +8,7 @@ from typing import Any
 from flask import abort, request, url_for
 from flask.wrappers import Response
 
-from portal.accounts import browser, devices, hashing, service, sessions, two_factor
+from portal.accounts import browser, devices, hashing, members, service, sessions, two_factor
 from portal.accounts.errors import AccountsError, NotFoundError, TooManyTriesError, WeakPasswordError
 from portal.accounts.forms import PasswordForm, ProfileForm
 from portal.accounts.identity import Identity
@@ -41,7 +41,7 @@ def profile() -> Response:
 @blueprint.post("/profile")
 @allow(Who.MEMBER)
 def change_profile() -> Response:
-    """Store name, phone and time zone."""
+    """Store name, phone and time zone, and whether the phone gets text messages about critical alerts."""
     form = ProfileForm()
     if not form.validate_on_submit():
         return _profile(details=form, status=422)
@@ -121,7 +121,7 @@ def _profile(
     return page(
         "accounts/profile.html",
         status=status,
-        details=details or ProfileForm(formdata=None, obj=user),
+        details=details or ProfileForm(formdata=None, obj=user, sms_alerts=shown["wants_texts_since"] is not None),
         password=password or PasswordForm(formdata=None),
         **shown,
     )
@@ -129,7 +129,9 @@ def _profile(
 
 def _facts(who: Identity, user: User) -> dict[str, Any]:
     open_sessions = [_shown(each, who) for each in sessions.listed(user.id)]
+    opt_in = members.opt_in_of(user)
     return {
+        "wants_texts_since": opt_in.created_at if opt_in else None,
         "email": user.email,
         "password_changed_at": user.password_changed_at,
         "two_factor_on": user.totp_sealed is not None,

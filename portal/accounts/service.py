@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from portal import clock
-from portal.accounts import sessions, throttle, values
+from portal.accounts import members, sessions, throttle, values
 from portal.accounts.errors import EmailTakenError, NotFoundError, WeakPasswordError, WrongPasswordError
 from portal.accounts.identity import Identity
 from portal.accounts.models import Membership, Organization, User
@@ -130,15 +130,26 @@ def places(user_id: uuid.UUID) -> list[Place]:
     return [Place(organization_id=row.id, name=row.name, role=role) for row, role in rows]
 
 
-def change_profile(who: Identity, *, name: str, phone: str, time_zone: str) -> None:
-    """Store name, phone and time zone (as `values` returned them); an entry names what changed."""
+def change_profile(who: Identity, *, name: str, phone: str, time_zone: str, sms_alerts: bool = False) -> None:
+    """Store name, phone and time zone (as `values` returned them); an entry names what changed.
+
+    Args:
+        who: the person.
+        name: as it shall be.
+        phone: as it shall be; empty for none.
+        time_zone: as it shall be.
+        sms_alerts: whether they want text messages about critical alerts, which takes a phone.
+    """
     user = locked_user(who.user_id)
-    after = {"name": name, "phone": phone, "time_zone": time_zone}
-    before = {field: getattr(user, field) for field in after}
-    changed = [field for field in after if before[field] != after[field]]
-    for field in changed:
-        setattr(user, field, after[field])
+    before: dict[str, object] = {"sms_alerts": members.opt_in_of(user) is not None}
+    after: dict[str, object] = {"name": name, "phone": phone, "time_zone": time_zone}
+    before |= {field: getattr(user, field) for field in after}
+    for field, value in after.items():
+        setattr(user, field, value)
     db.session.flush()
+    members.set_opt_in(user, wanted=sms_alerts)
+    after["sms_alerts"] = members.opt_in_of(user) is not None
+    changed = [field for field in after if before[field] != after[field]]
     if changed:
         trail.record(
             action="member.profile_changed",

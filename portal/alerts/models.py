@@ -34,7 +34,7 @@ class AlertState(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """What happened to an alert. The first four are what others may have to be told."""
+    """What happened to an alert."""
 
     OPENED = "opened"
     REOPENED = "reopened"
@@ -49,7 +49,10 @@ class ChangeKind(StrEnum):
     """The same thing fails in another way now."""
 
 
-TOLD: Final = frozenset({ChangeKind.OPENED, ChangeKind.REOPENED, ChangeKind.ACKNOWLEDGED, ChangeKind.RESOLVED})
+TOLD: Final = frozenset({
+    ChangeKind.OPENED, ChangeKind.REOPENED, ChangeKind.ACKNOWLEDGED, ChangeKind.RESOLVED, ChangeKind.WITHDRAWN,
+    ChangeKind.MUTED, ChangeKind.UNMUTED,
+})  # fmt: skip
 """Changes that wait for somebody to handle them; all others are history from the start."""
 
 

@@ -8,7 +8,7 @@ from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
 from portal import clock
-from portal.alerts import presenting, queries, service
+from portal.alerts import notification_queries, notification_words, presenting, queries, service, tabs
 from portal.alerts.models import Alert, AlertState
 from portal.alerts.queries import AlertFilters
 from portal.alerts.service import MUTES, Resolved
@@ -53,7 +53,7 @@ def index() -> Response:
         first_url=page_url(here, chosen) if cursor else None,
         here=page_url(here, chosen, cursor),
         chosen=chosen,
-        tabs_shown=_tabs(filters),
+        tabs_shown=tabs.shown(organization_id, filters.state, text=filters.text),
         total=_number(queries.count(organization_id=organization_id, filters=filters)),
         as_of=clock.now().isoformat(),
         late=presenting.late_now(organization_id) if filters.state is AlertState.OPEN else None,
@@ -71,6 +71,8 @@ def detail(alert_id: uuid.UUID) -> Response:
         block="update" if request.headers.get("HX-Target") == "alert" else "main",
         alert_row=alert,
         history=queries.history(alert),
+        told=notification_queries.of_alert(alert),
+        telling=notification_words,
         checks=health.around(
             organization_id=alert.organization_id, integration_id=alert.integration_id, since=alert.since,
             until=alert.resolved_at,
@@ -158,21 +160,6 @@ def _chosen(text: str | None = None) -> dict[str, str]:
 
 def _filters(chosen: dict[str, str]) -> AlertFilters:
     return AlertFilters(state=AlertState(chosen["state"] or AlertState.OPEN), text=chosen["q"])
-
-
-def _tabs(filters: AlertFilters) -> list[dict[str, Any]]:
-    """Return the links to the states, with how many alerts wait in the first two."""
-    shown = []
-    for state, words in presenting.STATES.items():
-        address = {"state": "" if state is AlertState.OPEN else str(state), "q": filters.text}
-        tab = {"label": words, "url": page_url(url_for("alerts.index"), address), "current": state is filters.state}
-        if state is not AlertState.RESOLVED:
-            found = queries.count(
-                organization_id=identity().organization_id, filters=AlertFilters(state=state, text=filters.text)
-            )
-            tab |= {"count": min(found, COUNT_LIMIT) or None, "noun": words.lower()}
-        shown.append(tab)
-    return shown
 
 
 def _number(total: int) -> str:

@@ -5,8 +5,8 @@ from typing import Final
 from portal.alerts.endings import Resolution
 from portal.alerts.models import AlertState, Severity
 from portal.alerts.rules import LABELS
+from portal.api import alert_components, webhook_components, written
 from portal.api import schema as s
-from portal.api import webhook_components, written
 from portal.api.schema import Schema
 from portal.api.written import ENABLED, INTERVAL, LIMIT, NAME, PROVIDER, SANDBOX
 from portal.audit.actor import Kind
@@ -140,6 +140,7 @@ FIXED: Final[dict[str, Schema]] = {
         resolution=s.maybe(s.one_of(tuple(Resolution))),
         occurrences=s.whole("How often it opened; it is the same alert where it comes back within ten minutes."),
     ),
+    "AlertChannel": alert_components.CHANNEL,
     "TestResult": s.record(
         ok=s.yes_or_no(),
         outcome=s.one_of(tuple(Outcome)),

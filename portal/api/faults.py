@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from portal.accounts.errors import KeyInUseError, KeyReusedError
+from portal.alerts.notification_errors import ChannelNotFound
+from portal.alerts.notification_errors import Invalid as InvalidChannel
 from portal.alerts.service import Resolved
 from portal.api.reading import MOST_ERRORS
 from portal.health.service import Disabled
@@ -64,6 +66,10 @@ def _of_webhooks() -> Iterator[None]:
 def _of_alerts() -> Iterator[None]:
     try:
         yield
+    except ChannelNotFound:
+        raise Problem(404) from None
+    except InvalidChannel as error:
+        raise Problem(422, errors=list(error.errors.items())[:MOST_ERRORS]) from None
     except Resolved:
         raise Problem(409, title="Alert resolved", detail="It is over, so there is nothing left to do.") from None
 

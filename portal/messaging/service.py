@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portal import clock
@@ -126,6 +126,24 @@ def cancel(*, organization_id: uuid.UUID, message_id: uuid.UUID) -> Message:
     message.status, message.due_at, message.claim_token, message.lease_until = MessageStatus.CANCELED, None, None, None
     _audit("message.canceled", message, before)
     return message
+
+
+def withdraw(*, organization_id: uuid.UUID, entity_type: str, entity_ids: Collection[str], reason: str) -> None:
+    """Take what waits about something out of the queue, for good, since it need not be said any more.
+
+    Args:
+        organization_id: whose.
+        entity_type: what the messages are about.
+        entity_ids: which of these.
+        reason: why, as the log shows it.
+    """
+    mine = (Message.organization_id == organization_id, Message.entity_type == entity_type)
+    waits = (Message.entity_id.in_(entity_ids), Message.status.in_(WAITING))
+    ended = {"status": MessageStatus.CANCELED, "due_at": None, "claim_token": None, "lease_until": None}
+    db.session.execute(
+        update(Message).where(*mine, *waits).values(**ended, error_message=reason),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def retry(*, organization_id: uuid.UUID, message_id: uuid.UUID) -> Message:

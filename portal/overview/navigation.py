@@ -38,7 +38,7 @@ HEALTH = (
             "health.plan_maintenance",
         ),
     ),
-    Item("Alerts", "alerts.index", ("alerts.",)),
+    Item("Alerts", "alerts.index", ("alerts.", "alert_channels.", "alert_notifications.")),
     Item("Health logs", "health.index", ("health.index", "health.of_integration")),
 )
 MESSAGES = Item("Messages", "messages.index", ("messages.",))

@@ -52,3 +52,21 @@ def test_what_is_no_alert_of_ours_is_not_there(app: Flask, team: Team, api: Call
         assert api("POST", f"/alerts/{found}/unmute").status_code == 404
     assert api("POST", f"/alerts/{only(app).id}/mute", {"for": "ever"}).status_code == 422
     assert api("GET", "/alerts?cursor=x").status_code == 422
+
+
+def test_channels_are_made_changed_tested_and_deleted(app: Flask, team: Team, api: Caller) -> None:
+    (first,) = api("GET", "/alert-channels").json["items"]
+    assert (first["kind"], first["audience"], first["last_sent_at"]) == ("email", "admins", None)
+    wanted = {"kind": "email", "audience": "addresses", "addresses": ["ops@example.org"], "minimum": "critical"}
+    made = api("POST", "/alert-channels", wanted)
+    assert made.status_code == 201
+    assert (made.json["name"], made.json["mode"]) == ("Email", "at_once")
+    address = f"/alert-channels/{made.json['id']}"
+    assert api("PATCH", address, {"mode": "digest", "digest_at": "7"}).json["errors"][0]["field"] == "digest_at"
+    assert api("PATCH", address, {"mode": "digest", "digest_at": "07:00"}).json["addresses"] == ["ops@example.org"]
+    tested = api("POST", f"{address}/test")
+    assert (tested.status_code, tested.json["recipients"], tested.json["reason"]) == (202, 1, None)
+    assert api("GET", "/alert-channels").json["items"][1]["last_messages"] == {"queued": 1}
+    assert api("DELETE", address).status_code == 204
+    assert api("POST", f"{address}/test").status_code == 404
+    assert api("POST", "/alert-channels", {"kind": "chat"}).status_code == 422

@@ -87,6 +87,8 @@ BODIES: dict[str, Any] = {
     "create_webhook": {"name": "Another", "url": "https://example.org/", "events": ["*"]},
     "change_webhook": {"name": "Renamed"},
     "mute_alert": {"for": "1h"},
+    "create_alert_channel": {"kind": "email"},
+    "change_alert_channel": {"name": "Renamed"},
     "test_webhook": {"event_type": "job.created"},
     "replay_webhook": {"since": "2026-01-01T00:00:00Z"},
     "put_retry_config": {},

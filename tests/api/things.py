@@ -16,6 +16,7 @@ from portal.health.models import MaintenanceWindow
 from portal.webhooks import event_types, replays
 from portal.webhooks.errors import ConflictError
 from portal.webhooks.replay_queries import Range
+from tests.alerts.telling_kit import channel
 from tests.support.integrations import load, make_integration
 from tests.support.people import Person
 from tests.support.webhooks import dead, make_delivery, make_webhook, stored_events, stored_webhook
@@ -47,6 +48,8 @@ class Things:
             found["event_id"] = stored_events(self.app)[-1].event_id
         if "alert_id" in names:
             found["alert_id"] = self._alert()
+        if "channel_id" in names:
+            found["channel_id"] = channel(self.app, self.owner)
         if "run_id" in names:
             found["run_id"] = self._run()
         if "window_id" in names:
