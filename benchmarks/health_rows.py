@@ -33,6 +33,13 @@ _INTEGRATIONS = f"""{NUMBERS} INSERT INTO integrations
     iif(n % 1000 < 10, 'mail.example.org did not answer within 10 s.', NULL), iif(n % 1000 < 10, 7, 0),
     iif(n % 1000 < 10, :now, NULL), :now, iif(n % 1000 < 10, 'failure', 'success'), 20 + n % 90, :now, n % 1000 >= 10,
     5, iif(n % 1000 BETWEEN 10 AND 29, NULL, '2099-01-01 00:00:00.000000'), 'scheduled', :now, :now FROM numbers"""
+_ALERTS = f"""{NUMBERS} INSERT INTO alerts
+    (id, organization_id, rule, cause, severity, integration_id, title, message, impact, hint, code, detail, state,
+    since, opened_at, changed_at, acknowledged_by, acknowledge_note, resolution, occurrences)
+    SELECT {ID.format(number="n")}, :organization, 'integration_down', 'integration:' || n, 'critical',
+    {_INTEGRATION.format(number="n")}, printf('Relay %05d: no answer', n),
+    'mail.example.org did not answer within 10 s.', 'Emails not sending', 'See whether the host is right.', 'timed_out',
+    '{{}}', 'open', :now, :now, :now, '', '', '', 1 FROM numbers WHERE n % 1000 < 10"""
 # One check in 50 failed, one in 1,000 was asked to slow down.
 _FAILED = "n % 50 = 7"
 _LOGS = f"""{NUMBERS} INSERT INTO health_logs
@@ -100,7 +107,8 @@ def _fill(file: sqlite3.Connection, facts: Mapping[str, str], size: int) -> str:
         "organization": facts["organization_id"], "now": f"{now:%Y-%m-%d %H:%M:%S.%f}", "metadata": _METADATA,
         "start": start, "step": max(1, LOG_DAYS * 86_400_000 // size),
     }  # fmt: skip
-    file.execute(_INTEGRATIONS, values | {"first": 0, "last": INTEGRATIONS - 1})
+    for statement in (_INTEGRATIONS, _ALERTS):
+        file.execute(statement, values | {"first": 0, "last": INTEGRATIONS - 1})
     for first in range(0, size, STEP):
         file.execute("BEGIN")
         file.execute(_LOGS, values | {"first": first, "last": min(first + STEP, size) - 1})

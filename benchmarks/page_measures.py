@@ -1,12 +1,13 @@
 """Measures of web pages: while the dispatcher runs flat out, and over a million or ten million rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
 from benchmarks.figures import Line, Target, percentile
 from benchmarks.health_rows import stored_health
 from benchmarks.instances import Instance, Instances
 from benchmarks.measuring import Bench
+from benchmarks.moving import on_postgres
 from benchmarks.portals import fill
 from benchmarks.processes import Failed, Program
 from benchmarks.rows import stored_rows
@@ -15,6 +16,8 @@ from benchmarks.serving_portal import Browser, browsing, serving
 
 PAGES = {"deliveries": "/admin/deliveries", "dashboard": "/admin/integrations"}
 WARM = 5
+SQLITE, POSTGRES = "SQLite", "PostgreSQL"
+Stored = Callable[[Instances, int], tuple[Instance, dict[str, str]]]
 LOOKS = 40
 """How often each page over many rows is asked for."""
 SLOW = 1.0
@@ -85,29 +88,40 @@ def rows(bench: Bench) -> list[Line]:
 
 
 def health(bench: Bench) -> list[Line]:
-    """Dashboard, logs and detail with 10,000 integrations and many checks on SQLite, server median."""
-    return _over_many(bench, "health", stored_health, polled={"dashboard": "board", "detail": "detail"})
+    """Dashboard, logs and detail with 10,000 integrations and many checks, server median; SQLite and PostgreSQL."""
+    return _over_many(
+        bench, "health", stored_health, polled={"dashboard": "board", "detail": "detail"}, databases=(SQLITE, POSTGRES)
+    )
 
 
-Stored = Callable[[Instances, int], tuple[Instance, dict[str, str]]]
-
-
-def _over_many(bench: Bench, measure: str, stored: Stored, polled: Mapping[str, str] = {}) -> list[Line]:
-    lines = []
-    sizes = [bench.count(1_000_000, 20_000), *([10_000_000] if bench.large else [])]
-    for size in sizes:
+def _over_many(
+    bench: Bench, measure: str, stored: Stored, *, polled: Mapping[str, str] = {}, databases: Sequence[str] = (SQLITE,)
+) -> list[Line]:
+    lines: list[Line] = []
+    for size in [bench.count(1_000_000, 20_000), *([10_000_000] if bench.large else [])]:
         instance, paths = stored(bench.instances, size)
-        with serving(instance, "--no-scheduler") as (program, port), browsing(port, instance.facts) as browser:
-            for name, path in paths.items():
-                lines.append(_look(program, browser, measure, f"{size:,}: {name}", path))
-            for name, region in polled.items():
-                times = [took * 1000 for _ in range(LOOKS) for took in browser.poll(paths[name], region)]
-                lines.append(
-                    Line(
-                        measure=measure, name=f"{size:,}: {name}, unchanged poll", values=[median(times)], unit="ms",
-                        value=median(times), target=Target(5, 2, "ms"), note=f"p95 {percentile(times, 0.95):.1f} ms",
-                    )
-                )  # fmt: skip
+        for database in databases:
+            # Moved even where SQLite was asked before: sessions are rows, and the browser's is new in each run.
+            here = on_postgres(bench.instances, instance) if database == POSTGRES else instance
+            lines += _on(here, f"{database} {size:,}", measure, paths, polled)
+            bench.instances.drop(here)
+    return lines
+
+
+def _on(
+    instance: Instance, label: str, measure: str, paths: Mapping[str, str], polled: Mapping[str, str]
+) -> list[Line]:
+    with serving(instance, "--no-scheduler") as (program, port), browsing(port, instance.facts) as browser:
+        lines = [_look(program, browser, measure, f"{label}: {name}", path) for name, path in paths.items()]
+        for name, region in polled.items():
+            times = [took * 1000 for _ in range(LOOKS) for took in browser.poll(paths[name], region)]
+            note = f"p95 {percentile(times, 0.95):.1f} ms"
+            lines.append(
+                Line(
+                    measure=measure, name=f"{label}: {name}, unchanged poll", values=[median(times)], unit="ms",
+                    value=median(times), target=Target(5, 2, "ms"), note=note,
+                )
+            )  # fmt: skip
     return lines
 
 
