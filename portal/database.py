@@ -97,7 +97,7 @@ def new_id() -> uuid.UUID:
     """Return a UUID version 7 (RFC 9562): unique and ordered by time, so that rows made later sort later."""
     moment = clock.made_up()
     made = uuid_utils.uuid7(nanoseconds=int(moment.timestamp() * 1e9)) if moment else uuid_utils.uuid7()
-    return uuid.UUID(bytes=made.bytes)
+    return uuid.UUID(int=made.int)
 
 
 def first_id(moment: datetime, shift: timedelta = timedelta(0)) -> uuid.UUID:
