@@ -7,8 +7,10 @@ most of the work. Statement, types and transaction stay SQLAlchemy's, so that a 
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from itertools import starmap
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
@@ -36,8 +38,10 @@ from sqlalchemy.sql.selectable import Select
 from portal.database import connection
 
 Convert = Callable[[Any], Any]
+Read = Callable[[Iterable[Any]], Iterable[Any]]
 Row = TypeVar("Row")
 _NAMED: Final = re.compile(r"%\((\w+)\)s")
+_NOTHING: Final = object()
 _ENCODER: Final = json.JSONEncoder(check_circular=False)
 
 
@@ -64,7 +68,9 @@ class Prepared:
         compiled = self._for(connection())
         cursor = compiled.run(connection(), values)
         try:
-            return [make(*map(_converted, compiled.results, row)) for row in cursor.fetchall()]
+            columns = zip(*cursor.fetchall(), strict=True)
+            converted = [read(column) for read, column in zip(compiled.results, columns, strict=False)]
+            return list(starmap(make, zip(*converted, strict=True)))
         finally:
             cursor.close()
 
@@ -153,15 +159,17 @@ def _from_arrays(statement: Any, names: Sequence[str]) -> Insert:
     return insert(table).from_select(names, select(*given.c), include_defaults=False)
 
 
-def _column(values: list[Any], convert: Convert | None) -> list[Any]:
-    """Convert the values of one column. Rows of a batch share moments, states and tokens, which are converted once."""
+def _column(values: Sequence[Any], convert: Convert | None) -> Sequence[Any]:
+    """Convert what is stored in one column. Rows of a batch share moments, states and tokens: these only once."""
     if convert is None:
         return values
-    different = {id(value): value for value in values}
-    if len(different) == len(values):
-        return list(map(convert, values))
-    converted = {place: convert(value) for place, value in different.items()}
-    return [converted[id(value)] for value in values]
+    converted: list[Any] = []
+    last = made = _NOTHING
+    for value in values:
+        if value is not last:
+            last, made = value, convert(value)
+        converted.append(made)
+    return converted
 
 
 def _array(values: Sequence[Any]) -> str:
@@ -192,10 +200,17 @@ def _bind(bind: Any, dialect: Dialect) -> Convert | None:
     return found
 
 
-def _result(column: ColumnElement[Any], dialect: Dialect) -> Convert | None:
-    found: Convert | None = column.type.dialect_impl(dialect).result_processor(dialect, None)
-    return found
+def _result(column: ColumnElement[Any], dialect: Dialect) -> Read:
+    """Return what converts the values read from a column."""
+    convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
+    if convert is None or isinstance(column.type, LargeBinary):
+        return lambda values: values
+    if isinstance(column.type, JSON):  # may be changed, so each row has its own
+        return lambda values: map(convert, values)
+    return partial(_read, convert)
 
 
-def _converted(convert: Convert | None, value: Any) -> Any:
-    return value if convert is None else convert(value)
+def _read(convert: Convert, values: Iterable[Any]) -> list[Any]:
+    """Convert what was read. Where the same stands in several rows, as ids of webhooks do, they share the result."""
+    known: dict[Any, Any] = {}
+    return [known[value] if value in known else known.setdefault(value, convert(value)) for value in values]

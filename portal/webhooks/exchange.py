@@ -47,7 +47,7 @@ def headers_of_answer(lines: list[bytes]) -> dict[str, str]:
     Args:
         lines: all that came before the body, as they came.
     """
-    # Their line ends go first: strip_controls() would look at each of them.
-    text = strip_controls(b"".join(lines).replace(b"\r\n", b"\n").decode("latin-1"))
-    pairs = (line.partition(":") for line in text.rpartition("\n\nHTTP/")[2].split("\n")[1:])
+    text = b"".join(lines).replace(b"\r\n", b"\n").decode("latin-1")
+    last = text.rpartition("\n\nHTTP/")[2].split("\n")[1:]
+    pairs = ((line if line.isprintable() else strip_controls(line)).partition(":") for line in last)
     return {name.strip().lower(): value.strip() for name, colon, value in pairs if colon}
