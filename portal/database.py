@@ -177,6 +177,23 @@ def reading() -> Iterator[scoped_session[FlaskSession]]:
 
 
 @contextmanager
+def glancing() -> Iterator[None]:
+    """Run a prepared statement that reads, and commits nothing: without a session, which would cost more than it.
+
+    Raises:
+        RuntimeError: a transaction is already under way.
+    """
+    if in_transaction():
+        raise RuntimeError("a transaction is already under way")
+    with db.engine.connect() as opened:
+        held = _held.set([opened])
+        try:
+            yield
+        finally:
+            _held.reset(held)
+
+
+@contextmanager
 def _transaction(begin: str) -> Iterator[scoped_session[FlaskSession]]:
     if in_transaction():
         raise RuntimeError("a transaction is already under way")
