@@ -17,8 +17,7 @@ from portal.database import reading
 from portal.jobs import Scheduler
 from portal.settings import load
 from portal.together import together
-from portal.webhooks import events
-from portal.webhooks.events import NewEvent
+from portal.webhooks.events import Accepting, NewEvent
 
 
 def main() -> None:
@@ -50,7 +49,7 @@ def _accepter(app: Flask) -> Any:
     def accept(group: Sequence[dict[str, Any]]) -> None:
         new = [NewEvent(event_type=EVENT_TYPE, data=data) for data in group]
         with app.app_context():
-            together(lambda: events.accept(organization_id=organization_id, events=new))
+            together(Accepting(organization_id, new))
 
     return accept
 

@@ -75,16 +75,29 @@ class UTCDateTime(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """Return the conversion of each value: on SQLite straight to text, as SQLAlchemy writes it."""
+        return _sqlite_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Return an aware UTC value."""
         return value if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _sqlite_text(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("a moment needs a time zone")
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def new_id() -> uuid.UUID:
     """Return a UUID version 7 (RFC 9562): unique and ordered by time, so that rows made later sort later."""
     moment = clock.made_up()
     made = uuid_utils.uuid7(nanoseconds=int(moment.timestamp() * 1e9)) if moment else uuid_utils.uuid7()
-    return uuid.UUID(bytes=made.bytes)
+    return uuid.UUID(int=made.int)
 
 
 def first_id(moment: datetime, shift: timedelta = timedelta(0)) -> uuid.UUID:
@@ -161,6 +174,23 @@ def reading() -> Iterator[scoped_session[FlaskSession]]:
     """Run one reading transaction, which never waits for a writer and is rolled back at the end."""
     with _transaction("DEFERRED") as session:
         yield session
+
+
+@contextmanager
+def glancing() -> Iterator[None]:
+    """Run a prepared statement that reads, and commits nothing: without a session, which would cost more than it.
+
+    Raises:
+        RuntimeError: a transaction is already under way.
+    """
+    if in_transaction():
+        raise RuntimeError("a transaction is already under way")
+    with db.engine.connect() as opened:
+        held = _held.set([opened])
+        try:
+            yield
+        finally:
+            _held.reset(held)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from flask import Flask
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from portal.database import db, new_id, unit_of_work
 from portal.prepared import Prepared
@@ -55,6 +55,14 @@ def test_what_goes_in_comes_out(app: Flask, team: Team) -> None:
     assert [(each.event_type, each.source, each.occurred_at) for each in stored] == [("job.closed", "portal", AT)] * 2
 
 
+def test_texts_of_many_rows_are_stored_as_they_are(app: Flask, team: Team) -> None:
+    """Many rows go to PostgreSQL as arrays, in which some characters have a meaning."""
+    texts = ['a"\\ {,}\n', "NULL", "", " ü'\\x41"]
+    with app.app_context(), unit_of_work():
+        INSERT.many([row(team, each) | {"event_type": each} for each in texts])
+        assert db.session.scalars(select(Event.event_type).order_by(Event.id)).all() == texts
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_error_of_the_driver_comes_as_sqlalchemys(app: Flask, team: Team, count: int) -> None:
     rows = [row(team, f"{number or 'one'}") for number in range(count)]
@@ -64,3 +72,9 @@ def test_an_error_of_the_driver_comes_as_sqlalchemys(app: Flask, team: Team, cou
         with unit_of_work(), pytest.raises(IntegrityError) as caught:
             INSERT.many(rows)
     assert "ü" not in str(caught.value), "values stay out of the text"
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_a_text_that_is_too_long_is_an_error_and_never_cut(app: Flask, team: Team) -> None:
+    with app.app_context(), unit_of_work(), pytest.raises(DataError):
+        INSERT.many([row(team, "one"), row(team, "two") | {"source": "x" * 21}])

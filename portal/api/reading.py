@@ -71,6 +71,8 @@ def query(parameters: Mapping[str, Schema]) -> dict[str, Any]:
     Raises:
         Problem: one is unknown, given twice or has a wrong value.
     """
+    if not (parameters or request.query_string):
+        return {}
     given = {name: _typed(values[0], parameters.get(name, {})) for name, values in request.args.lists()}
     twice = [(_field(name), "Give it once.") for name, values in request.args.lists() if len(values) > 1]
     found = _errors(given, changes(**parameters)) + twice

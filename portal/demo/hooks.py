@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Final
 
+from portal.webhooks.exchange import Reply
 from portal.webhooks.retry import RetryPolicy
 from portal.webhooks.sending import TIMEOUT
-from portal.webhooks.wire import Reply
 
 PEER: Final = "127.0.0.1"
 BROKE_BEFORE: Final = timedelta(hours=26)

@@ -1,6 +1,5 @@
 """Keyed hashes and comparisons in constant time."""
 
-import hashlib
 import hmac
 
 
@@ -13,7 +12,7 @@ def hmac_sha256(key: bytes, data: bytes | str) -> bytes:
     """HMAC-SHA256 (RFC 2104) of data: 32 bytes. Raises ValueError for an empty key, which would sign nothing."""
     if not key:
         raise ValueError("an HMAC key can't be empty")
-    return hmac.digest(key, utf8(data), hashlib.sha256)
+    return hmac.digest(key, utf8(data), "sha256")
 
 
 def same(first: bytes | str, second: bytes | str) -> bool:

@@ -14,6 +14,7 @@ from portal.extensions import csrf
 from portal.web import access, assets, errors, filters, headers, markup
 from portal.web.access import check_rules
 from portal.web.controls import Controls
+from portal.web.cookies import CookieSessions
 
 __all__ = ["check_rules", "init_app"]
 
@@ -22,6 +23,7 @@ def init_app(app: Flask, *, https: bool) -> None:
     """Give the application its headers, gate, filters, macros and error pages."""
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.session_interface = CookieSessions()
     headers.init_app(app, https=https)
     filters.init_app(app)
     errors.init_app(app)

@@ -39,9 +39,13 @@ def init_app(app: Flask, *, https: bool) -> None:
 
     @app.after_request
     def _finish(response: Response) -> Response:
-        for name, value in FIXED.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", POLICY.format(nonce=g.get("csp_nonce", "")))
+        there = {
+            name.lower() for name, _ in response.headers
+        }  # looked through once; each setdefault() would do it anew
+        own = {"Content-Security-Policy": POLICY.format(nonce=g.get("csp_nonce", ""))}
+        for name, value in (FIXED | own).items():
+            if name.lower() not in there:
+                response.headers.add(name, value)
         response.headers["X-Request-Id"] = g.get("request_id", "")
         response.vary.add("HX-Request")
         if request.endpoint != "static":

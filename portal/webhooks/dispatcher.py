@@ -24,6 +24,7 @@ from portal.security.addresses import AddressPolicy, NetworkError
 from portal.security.network import Address
 from portal.webhooks import queue, recording, sending
 from portal.webhooks.events import WAKE
+from portal.webhooks.exchange import Outgoing, Reply
 from portal.webhooks.lookups import Lookups
 from portal.webhooks.models import Webhook
 from portal.webhooks.queue import Claimed
@@ -31,7 +32,7 @@ from portal.webhooks.recording import Outcome
 from portal.webhooks.sending import Endpoint
 from portal.webhooks.shares import Shares
 from portal.webhooks.verdict import INTERNAL
-from portal.webhooks.wire import Outgoing, Reply, Wire
+from portal.webhooks.wire import Wire
 
 log = logging.getLogger("portal.webhooks")
 LOOK_EVERY: Final = 1.0

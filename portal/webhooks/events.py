@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +26,11 @@ LARGEST: Final = 256 * 1024
 WAKE: Final = "deliveries"
 """Topic that wakes the dispatcher."""
 ALL: Final = "*"
+MOST_IDS: Final = 256
+"""Ids that one statement looks for; a power of two, as are the sizes of the others, so that there are few."""
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_NONE: Final[dict[str, str]] = {}
+"""Decisions of an event that every webhook gets: one for all, so that it is turned into JSON once for many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +135,7 @@ class Accepting:
 
 def new_event_id() -> str:
     """Return the id of an event that brought none."""
-    return f"evt_{uuid.UUID(bytes=new_id().bytes).hex}"
+    return f"evt_{new_id().hex}"
 
 
 def known_types(organization_id: uuid.UUID) -> set[str]:
@@ -175,7 +181,7 @@ def row_of(organization_id: uuid.UUID, event: NewEvent, now: datetime) -> dict[s
         "event_type": event.event_type,
         "source": event.source,
         "body": body,
-        "decisions": {},
+        "decisions": _NONE,
         "occurred_at": occurred_at,
         "accepted_at": now,
     }
@@ -185,18 +191,17 @@ def body_of(event_id: str, event_type: str, occurred_at: datetime, data: Any) ->
     """Return the bytes that receivers get, the same at every attempt."""
     at = occurred_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     document = {"id": event_id, "event": event_type, "occurred_at": at, "data": data}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(document).encode()
 
 
 def _known_already(organization_id: uuid.UUID, rows: Sequence[Mapping[str, Any]]) -> dict[str, Accepted]:
     """Return the answers of events that were accepted before."""
-    if not rows:
-        return {}
-    found = db.session.execute(
-        select(Event.id, Event.event_id, Event.event_type, Event.body).where(
-            Event.organization_id == organization_id, Event.event_id.in_([row["event_id"] for row in rows])
-        )
-    ).all()
+    ids = [row["event_id"] for row in rows]
+    found = []
+    for part in (ids[at : at + MOST_IDS] for at in range(0, len(ids), MOST_IDS)):
+        size = 1 << (len(part) - 1).bit_length()
+        padded = enumerate(part + part[-1:] * (size - len(part)))
+        found += _of_ids(size).all(_Known, of=organization_id, **{f"id{number}": each for number, each in padded})
     answers = {}
     for old in found:
         for row in rows:
@@ -205,6 +210,26 @@ def _known_already(organization_id: uuid.UUID, rows: Sequence[Mapping[str, Any]]
         count = len(db.session.scalars(select(Delivery.id).where(Delivery.event_row_id == old.id)).all())
         answers[old.event_id] = Accepted(old.event_id, count)
     return answers
+
+
+class _Known(NamedTuple):
+    """An event that was accepted before."""
+
+    id: uuid.UUID
+    event_id: str
+    event_type: str
+    body: bytes
+
+
+@lru_cache(maxsize=16)
+def _of_ids(count: int) -> Prepared:
+    """Return the statement that reads the events with so many ids."""
+    ids = [bindparam(f"id{number}", type_=Event.event_id.type) for number in range(count)]
+    return Prepared(
+        select(Event.id, Event.event_id, Event.event_type, Event.body).where(
+            Event.organization_id == bindparam("of", type_=Event.organization_id.type), Event.event_id.in_(ids)
+        )
+    )
 
 
 def _require_same(row: Mapping[str, Any], fresh: Sequence[Mapping[str, Any]]) -> None:
@@ -221,14 +246,9 @@ def _data(body: bytes) -> tuple[object, object]:
 
 def _deliveries(row: dict[str, Any], data: Any, webhooks: Sequence[Subscriber]) -> list[dict[str, Any]]:
     """Decide for each webhook, note why one gets nothing, and return the deliveries of the others."""
-    wanted = []
-    for webhook in webhooks:
-        reason = reason_against(webhook, row["event_type"], data)
-        if reason:
-            row["decisions"][str(webhook.id)] = reason
-        else:
-            wanted.append(delivery_of(row, webhook))
-    return wanted
+    reasons = {webhook.id: reason_against(webhook, row["event_type"], data) for webhook in webhooks}
+    row["decisions"] = {str(each): reason for each, reason in reasons.items() if reason} or _NONE
+    return [delivery_of(row, webhook) for webhook in webhooks if not reasons[webhook.id]]
 
 
 def reason_against(webhook: Webhook | Subscriber, event_type: str, data: Any) -> str:

@@ -165,7 +165,7 @@ _RECORD: Final = Prepared(
 _KEEP: Final = Prepared(
     insert(DeliveryAttempt),
     inserts=(
-        "id", "delivery_id", "attempt_number", "at", "duration_ms", "response_status", "error_class", "error",
+        "delivery_id", "attempt_number", "at", "duration_ms", "response_status", "error_class", "error",
         "request_headers", "response_headers", "response_body", "timing",
     ),
 )  # fmt: skip
@@ -194,7 +194,6 @@ def give_back(claimed: Sequence[Claimed], now: datetime) -> None:
 
 def _attempt(done: Done) -> dict[str, Any]:
     return {
-        "id": new_id(),
         "delivery_id": done.claimed.delivery_id,
         "attempt_number": done.claimed.attempt_number,
         "at": done.at,

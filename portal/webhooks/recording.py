@@ -14,11 +14,11 @@ from sqlalchemy.exc import IntegrityError
 from portal.database import db, unit_of_work
 from portal.prepared import Prepared
 from portal.webhooks import dead_letter_counts, failing, queue
+from portal.webhooks.exchange import Outgoing, Reply
 from portal.webhooks.models import DeliveryStatus, Webhook
 from portal.webhooks.queue import Claimed, Done
 from portal.webhooks.sending import Endpoint, kept_headers
 from portal.webhooks.verdict import GIVES_UP_AFTER, INTERNAL, Verdict, judge
-from portal.webhooks.wire import Outgoing, Reply
 
 log = logging.getLogger("portal.webhooks")
 NOTED_EVERY = timedelta(minutes=1)

@@ -15,10 +15,10 @@ from portal.security.errors import SecurityError
 from portal.security.network import Address, resolve
 from portal.security.webhook_signatures import body_hash, key_of, sign
 from portal.webhooks import service
+from portal.webhooks.exchange import Outgoing
 from portal.webhooks.models import Webhook
 from portal.webhooks.queue import Claimed
 from portal.webhooks.retry import RetryPolicy
-from portal.webhooks.wire import Outgoing
 
 TIMEOUT: Final = 15.0
 """Seconds that one exchange may take in total, connecting included."""
@@ -122,8 +122,8 @@ def request_of(endpoint: Endpoint, claimed: Claimed, address: Address, *, now: d
     return Outgoing(url=endpoint.url, address=address, headers=headers, body=claimed.body, timeout=TIMEOUT)
 
 
-def kept_headers(endpoint: Endpoint, request: Outgoing) -> dict[str, str]:
+def kept_headers(endpoint: Endpoint, request: Outgoing) -> Mapping[str, str]:
     """Return the headers of a request as they are stored: the customer's own often hold a token, and are hidden."""
     if not endpoint.headers:
-        return dict(request.headers)
+        return request.headers
     return {name: HIDDEN if name in endpoint.headers else value for name, value in request.headers.items()}

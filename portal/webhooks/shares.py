@@ -40,7 +40,9 @@ class Shares:
 
     def began(self, webhook_id: uuid.UUID, now: float) -> None:
         """Note that a request is under way, at monotonic seconds."""
-        pace = self._paces.setdefault(webhook_id, _Pace())
+        pace = self._paces.get(webhook_id)
+        if pace is None:
+            pace = self._paces[webhook_id] = _Pace()
         if not pace.flying:
             pace.since = now
         pace.flying += 1

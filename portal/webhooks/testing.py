@@ -12,12 +12,13 @@ from portal.security.addresses import AddressPolicy, NetworkError
 from portal.settings import Settings
 from portal.webhooks import events, queue, recording, sending, service
 from portal.webhooks.events import NewEvent
+from portal.webhooks.exchange import Outgoing, Reply
 from portal.webhooks.models import Delivery, Event, Webhook
 from portal.webhooks.queue import Claimed
 from portal.webhooks.recording import Outcome
 from portal.webhooks.sending import Endpoint
 from portal.webhooks.verdict import INTERNAL
-from portal.webhooks.wire import Outgoing, Reply, Wire
+from portal.webhooks.wire import Wire
 
 
 def send_test(*, organization_id: uuid.UUID, webhook_id: uuid.UUID, event_type: str, data: Any) -> uuid.UUID:

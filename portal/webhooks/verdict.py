@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from portal.webhooks.exchange import Reply
 from portal.webhooks.models import DeliveryStatus
 from portal.webhooks.retry import LONGEST_RETRY_AFTER, RetryPolicy
-from portal.webhooks.wire import Reply
 
 GIVES_UP_AFTER = timedelta(days=5)
 """A webhook that fails for so long is disabled."""

@@ -7,15 +7,13 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
 import pycurl
 
 from portal.security.network import Address
-from portal.security.redaction import strip_controls
+from portal.webhooks.exchange import Outgoing, Reply, headers_of_answer
 
 CONNECT_SECONDS: Final = 10
 LARGEST_BODY: Final = 64 * 1024
@@ -25,39 +23,6 @@ LARGEST_HEAD: Final = 32 * 1024
 _CAME: Final = select.EPOLLIN | select.EPOLLERR | select.EPOLLHUP
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True, kw_only=True)
-class Outgoing:
-    """A request to send. `headers` go out as they are."""
-
-    url: str
-    address: Address
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-    timeout: float = 15.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Reply:
-    """What came of a request.
-
-    Attributes:
-        status: of the answer, None where there was none.
-        error: why there is no usable answer: blocked, dns, refused, unreachable, tls, timeout, closed, not_http.
-        detail: libcurl's own words about it.
-        truncated: whether the answer's body was longer than what is kept.
-        timing: milliseconds from the start until each part was done, and the peer's address.
-    """
-
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    error: str = ""
-    detail: str = ""
-    truncated: bool = False
-    duration_ms: int = 0
-    timing: Mapping[str, Any] = field(default_factory=dict)
 
 
 # Numbers of libcurl's CURLcode (libcurl-errors(3)) that pycurl gives no name of their own.
@@ -95,6 +60,7 @@ class _Transfer(Generic[T]):
         self.body = bytearray()
         self.head_size = 0
         self.allowed = ""
+        self.goes_to: tuple[str, Address, float] | None = None
         self.begun = 0.0
         self.opened: list[socket.socket] = []
         for option, value in (
@@ -114,18 +80,27 @@ class _Transfer(Generic[T]):
 
     def prepare(self, request: Outgoing, token: T) -> None:
         """Set up what differs between requests; connections stay in the multi handle's pool."""
-        address = request.address
-        self.token, self.allowed, self.begun = token, str(address.ip), time.monotonic()
+        self.token, self.begun = token, time.monotonic()
         self.head, self.body, self.head_size = [], bytearray(), 0
-        ip = f"[{self.allowed}]" if address.ip.version == 6 else self.allowed
+        goes_to = request.url, request.address, request.timeout
+        if goes_to != self.goes_to:
+            self._aim(*goes_to)
         set_option = self.curl.setopt
-        set_option(pycurl.URL, request.url)
-        set_option(pycurl.CONNECT_TO, [f"::{ip}:{address.port}"])
         set_option(pycurl.HTTPHEADER, [*[f"{name}: {value}" for name, value in request.headers.items()], "Expect:"])
         set_option(pycurl.POSTFIELDSIZE_LARGE, len(request.body))
         set_option(pycurl.POSTFIELDS, request.body)
-        set_option(pycurl.CONNECTTIMEOUT_MS, min(CONNECT_SECONDS, int(request.timeout)) * 1000)
-        set_option(pycurl.TIMEOUT_MS, int(request.timeout * 1000))
+
+    def _aim(self, url: str, address: Address, timeout: float) -> None:
+        """Set up where requests go from now on; a handle keeps that from one to the next."""
+        self.goes_to = None
+        self.allowed = str(address.ip)
+        ip = f"[{self.allowed}]" if address.ip.version == 6 else self.allowed
+        set_option = self.curl.setopt
+        set_option(pycurl.URL, url)
+        set_option(pycurl.CONNECT_TO, [f"::{ip}:{address.port}"])
+        set_option(pycurl.CONNECTTIMEOUT_MS, min(CONNECT_SECONDS, int(timeout)) * 1000)
+        set_option(pycurl.TIMEOUT_MS, int(timeout * 1000))
+        self.goes_to = url, address, timeout
 
     def _open(self, _purpose: int, address: Any) -> socket.socket | int:
         """Open the socket for exactly the address that was vetted; a belt beside the braces of CONNECT_TO."""
@@ -160,7 +135,7 @@ class _Transfer(Generic[T]):
         timing["peer"] = self.curl.getinfo(pycurl.PRIMARY_IP)
         return Reply(
             status=status if complete or self.head else None,
-            headers=dict(_header_pairs(self.head)),
+            headers=headers_of_answer(self.head),
             body=bytes(self.body[:LARGEST_BODY]),
             error="" if complete else _ERRORS.get(code, "not_http" if code == pycurl.E_WRITE_ERROR else "closed"),
             detail="" if complete else message,
@@ -289,12 +264,3 @@ class Wire(Generic[T]):
 
     def _set_timer(self, milliseconds: int) -> None:
         self._timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
-
-
-def _header_pairs(lines: list[bytes]) -> Iterator[tuple[str, str]]:
-    """Return the headers of the last answer: an interim one, such as 100, may have come before."""
-    text = strip_controls(b"".join(lines).decode("latin-1"))
-    for line in text.rpartition("\n\nHTTP/")[2].split("\n")[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            yield name.strip().lower(), value.strip()

@@ -17,8 +17,8 @@ from portal.audit.models import AuditCheck, AuditEntry, AuditHead
 from portal.database import reading, unit_of_work
 from portal.integrations.models import Integration
 from portal.webhooks import dead_letter_counts, failing, queue, recording, sending, service
+from portal.webhooks.exchange import Reply
 from portal.webhooks.models import Delivery, DeliveryStatus, Webhook
-from portal.webhooks.wire import Reply
 from tests.alerts.kit import alerts, change, change_webhook, kinds, look, only, unreached, works
 from tests.support.integrations import due, make_integration
 from tests.support.integrations import failing as refused

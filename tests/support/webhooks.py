@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from portal import clock
-from portal.database import new_id, reading, unit_of_work
+from portal.database import reading, unit_of_work
 from portal.webhooks import events, service
 from portal.webhooks.events import NewEvent
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
@@ -53,7 +53,7 @@ def dead(error_class: str = "http_500") -> dict[str, Any]:
 def attempt(delivery_id: uuid.UUID, number: int) -> DeliveryAttempt:
     """Return an attempt that was answered with an error."""
     return DeliveryAttempt(
-        id=new_id(), delivery_id=delivery_id, attempt_number=number, at=clock.now(), duration_ms=12,
+        delivery_id=delivery_id, attempt_number=number, at=clock.now(), duration_ms=12,
         response_status=500, error_class="http_500", error="The receiver answered 500.",
         request_headers={"webhook-id": "evt_1"}, response_headers={"content-type": "text/plain"},
         response_body=b"caf\xc3\xa9 \xff", timing={"connect": 1},

@@ -108,7 +108,7 @@ def deliveries(app: Flask) -> list[Delivery]:
 def attempts(app: Flask) -> list[DeliveryAttempt]:
     """Return every attempt, oldest first."""
     with app.app_context(), reading() as session:
-        return list(session.scalars(select(DeliveryAttempt).order_by(DeliveryAttempt.id)))
+        return list(session.scalars(select(DeliveryAttempt).order_by(DeliveryAttempt.at, DeliveryAttempt.delivery_id)))
 
 
 def webhook(app: Flask, webhook_id: uuid.UUID) -> Webhook:

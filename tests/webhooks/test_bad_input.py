@@ -16,7 +16,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from portal import clock
-from portal.database import new_id, unit_of_work
+from portal.database import unit_of_work
 from portal.settings import Settings
 from portal.webhooks import dispatcher, lookups, recording, retention, service, verdict
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Webhook
@@ -264,7 +264,7 @@ def deliveries_in(session: Any) -> list[Delivery]:
 def record_by_hand(session: Session | Any, delivery: Delivery) -> None:
     delivery.status, delivery.due_at, delivery.lease_token = DeliveryStatus.SUCCESS, None, None
     session.add(DeliveryAttempt(
-        id=new_id(), delivery_id=delivery.id, attempt_number=1, at=clock.now(), duration_ms=1, response_status=200,
+        delivery_id=delivery.id, attempt_number=1, at=clock.now(), duration_ms=1, response_status=200,
         error_class=None, error=None, request_headers={}, response_headers={}, response_body=b"", timing={},
     ))  # fmt: skip
 

@@ -15,11 +15,11 @@ from portal import clock
 from portal.database import unit_of_work
 from portal.settings import Settings
 from portal.webhooks import dead_letters, sending, testing
+from portal.webhooks.exchange import Outgoing
 from portal.webhooks.models import Delivery, DeliveryStatus, Webhook, WebhookStatus
 from portal.webhooks.retry import RetryPolicy
 from portal.webhooks.sending import Endpoint
 from portal.webhooks.verdict import GIVES_UP_AFTER
-from portal.webhooks.wire import Outgoing
 from tests.support.people import Team
 from tests.webhooks.kit import (
     Receiver,

@@ -18,9 +18,9 @@ from portal.database import reading, unit_of_work
 from portal.jobs import Scheduler
 from portal.webhooks import failing, queue, recording, sending, service
 from portal.webhooks.event_catalogue import BY_NAME
+from portal.webhooks.exchange import Reply
 from portal.webhooks.models import Webhook, WebhookStatus
 from portal.webhooks.sending import Endpoint
-from portal.webhooks.wire import Reply
 from tests.support.people import Team
 from tests.support.webhooks import make_delivery, make_webhook, stored_events, stored_webhook
 from tests.test_queries import plan, read

@@ -22,10 +22,11 @@ from portal.settings import Settings
 from portal.webhooks import dead_letter_queries, deliveries, dispatcher, events, queries, queue, sending
 from portal.webhooks.dead_letter_queries import DeadLetterFilters
 from portal.webhooks.deliveries import NotNowError
+from portal.webhooks.exchange import Reply
 from portal.webhooks.models import Delivery, DeliveryStatus
 from portal.webhooks.retry import RetryPolicy
 from portal.webhooks.verdict import judge, retry_after
-from portal.webhooks.wire import LARGEST_BODY, Reply
+from portal.webhooks.wire import LARGEST_BODY
 from tests.support.people import Team
 from tests.webhooks.kit import (
     Receiver,

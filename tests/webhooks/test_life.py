@@ -25,11 +25,11 @@ from portal.database import db, reading, unit_of_work
 from portal.webhooks import dead_letters, deliveries, events, queries, queue, recording, sending, service
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.events import NewEvent
+from portal.webhooks.exchange import Reply
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook, WebhookStatus
 from portal.webhooks.queue import Claimed
 from portal.webhooks.retry import JITTER, LONGEST_RETRY_AFTER, RetryPolicy
 from portal.webhooks.sending import Endpoint
-from portal.webhooks.wire import Reply
 from tests.support.people import Team
 
 pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)

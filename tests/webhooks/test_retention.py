@@ -29,7 +29,7 @@ def past(team: Team, webhook_id: uuid.UUID, days: float, status: DeliveryStatus 
     db.session.execute(insert(Delivery), [{"id": delivery_id, **owner, **delivery, "due_at": due, "created_at": at}])
     sent = {"request_headers": {"a": "b"}, "response_headers": {"c": "d"}, "response_body": b"ok", "timing": {}}
     attempt = {"delivery_id": delivery_id, "attempt_number": 1, "at": at, "duration_ms": 1, **sent}
-    db.session.execute(insert(DeliveryAttempt), [{"id": _id(at), **attempt}])
+    db.session.execute(insert(DeliveryAttempt), [attempt])
     return delivery_id
 
 

@@ -13,7 +13,8 @@ import pytest
 import trustme
 
 from portal.security.network import Address
-from portal.webhooks.wire import LARGEST_BODY, Outgoing, Reply, Wire
+from portal.webhooks.exchange import Outgoing, Reply
+from portal.webhooks.wire import LARGEST_BODY, Wire
 
 Talk = Callable[[socket.socket], None]
 
@@ -90,6 +91,11 @@ def ask(
         url=f"{scheme}://{host}:{port}/in", address=address, headers=headers, body=b"{}", timeout=timeout
     )
     wire.start(request, "mine")
+    return ended(wire)
+
+
+def ended(wire: Wire[str]) -> Reply:
+    """Wait for the reply to what was started."""
     end = time.monotonic() + 20
     while time.monotonic() < end:
         for token, reply in wire.turn(0.5):
@@ -214,6 +220,20 @@ def test_only_the_vetted_address_is_dialled(wire: Wire[str], serve: Callable[[Ta
     """The URL names an address; what is dialled is the one that was vetted."""
     reply = ask(wire, serve(answering(OK)), host="203.0.113.9")
     assert (reply.status, reply.timing["peer"]) == (200, "127.0.0.1")
+
+
+def test_a_handle_that_is_used_again_goes_where_the_next_request_does(
+    wire: Wire[str], serve: Callable[[Talk], int]
+) -> None:
+    ports = [serve(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number)) for number in (0, 1)]
+    assert [ask(wire, ports[number]).body for number in (0, 0, 1, 0)] == [b"0", b"0", b"1", b"0"]
+    # The address changes and the URL does not: a name that leads elsewhere now.
+    moved = Outgoing(
+        url=f"http://hooks.example:{ports[0]}/in", address=Address("hooks.example", ip_address("127.0.0.1"), ports[1]),
+        headers={}, body=b"",
+    )  # fmt: skip
+    wire.start(moved, "mine")
+    assert ended(wire).body == b"1"
 
 
 def test_it_can_be_woken(wire: Wire[str]) -> None:
