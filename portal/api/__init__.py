@@ -22,8 +22,8 @@ from portal.api.declaring import blueprint
 
 __all__ = [
     "accepted_event_routes", "alert_channel_routes", "alert_routes", "alert_settings_routes", "audit_routes",
-    "delivery_routes", "document_routes", "event_routes", "event_type_routes", "health_routes", "init_app", "maintenance_routes",
-    "replay_routes", "routes", "webhook_routes",
+    "delivery_routes", "document_routes", "event_routes", "event_type_routes", "health_routes", "init_app",
+    "maintenance_routes", "replay_routes", "routes", "webhook_routes",
 ]  # fmt: skip
 
 

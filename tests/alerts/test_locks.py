@@ -1,5 +1,7 @@
 """Who changes alerts and who tells people of them never wait for each other crosswise."""
 
+from typing import Any
+
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
@@ -14,13 +16,11 @@ from tests.support.people import Team
 
 
 @pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
-def test_who_acknowledges_and_who_tells_of_the_same_alerts_do_not_wait_for_each_other(
-    app: Flask, team: Team
-) -> None:
+def test_who_acknowledges_and_who_tells_of_the_same_alerts_do_not_wait_for_each_other(app: Flask, team: Team) -> None:
     make_integration(app, team.admin, **failing())
     look(app)
     down = only(app)
-    mine = {"organization_id": team.organization_id, "by": "Dana"}
+    mine: dict[str, Any] = {"organization_id": team.organization_id, "by": "Dana"}
     refers = select(Alert.id).with_for_update(read=True, key_share=True)  # what a notice of an alert takes
     with app.app_context(), db.engine.connect() as telling, unit_of_work() as session:
         assert telling.execute(refers).all() == [(down.id,)]
