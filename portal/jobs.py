@@ -23,6 +23,7 @@ from portal.health import retention as health_retention
 from portal.health.runner import CheckRunner
 from portal.listening import Listener
 from portal.messaging import claims as messages
+from portal.messaging import mending as message_mending
 from portal.messaging import retention as message_retention
 from portal.messaging import service as messaging
 from portal.messaging.worker import MessageWorker
@@ -87,6 +88,7 @@ class Scheduler:
             Job("checks-clock", 60, claims.mend_clock),
             Job("messages", 1, self._messages.tick, topic=messaging.WAKE),
             Job("lost-messages", 15, messages.give_up_lost),
+            Job("messages-clock", 60, message_mending.mend_clock),
             Job("replay-runs", 1, run_job.work_off, topic=run_job.WAKE),
             Job("failing-webhooks", 60, failing.look),
             Job("alerts", 5, evaluating.Watch().look, topic=evaluating.WAKE),

@@ -22,7 +22,7 @@ class Retention:
     Attributes:
         logs_days: each health check.
         rollups_months: the hours and days that health checks are summed up in.
-        deliveries_days: deliveries with their attempts, and events.
+        deliveries_days: deliveries with their attempts, events, messages and resolved alerts.
         bodies_days: bodies and headers of events and answers.
     """
 

@@ -120,7 +120,10 @@ def change(*, organization_id: uuid.UUID, channel_id: uuid.UUID, draft: Draft) -
     """
     settings = preferences.locked(organization_id)
     channel = get(organization_id=organization_id, channel_id=channel_id)
-    values_ = _checked(organization_id, replace(draft, kind=channel.kind))
+    wanted = replace(draft, kind=channel.kind)
+    # What a channel had when it was stored may be gone by now, such as its chat: it can be switched off all the same.
+    is_off = wanted == draft_of(channel, enabled=False)
+    values_ = {"enabled": False} if is_off else _checked(organization_id, wanted)
     before = _shown(channel)
     for name, value in values_.items():
         setattr(channel, name, value)

@@ -117,11 +117,19 @@ def _differs(stored: Stored, finding: Finding) -> bool:
 
 
 def _apply(difference: _Difference) -> int:
+    _lock([*difference.gone, *(row for row, _ in difference.differs)])
     noted = [*_open(difference.opens), *_reword(difference.differs), *_resolve(difference.gone)]
     changes.write(noted)
     if noted:
         wake_after_commit(CHANGED)
     return len(difference.opens) + len(difference.differs) + len(difference.gone)
+
+
+def _lock(rows: Sequence[Stored]) -> None:
+    """Hold the alerts that are about to change, in the order in which people who acknowledge all of them do."""
+    if rows:
+        query = select(Alert.id).where(Alert.id.in_([row.id for row in rows])).order_by(Alert.id)
+        db.session.execute(query.with_for_update(key_share=True))
 
 
 def _open(findings: Sequence[Finding]) -> list[changes.Noted]:

@@ -1,13 +1,14 @@
-"""What is kept of notifications, as long as their messages; and what channels knew of alerts that are long over."""
+"""How long alerts that are over and notifications are kept, which is as long as messages; what channels knew, a day."""
 
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from sqlalchemy import delete, select
 
-from portal import clock
+from portal import clock, progress
 from portal.accounts import retention
 from portal.alerts.models import Alert
 from portal.alerts.notification_models import AlertNotice, Notification
@@ -27,17 +28,14 @@ def tidy() -> int:
     with reading():
         organizations = retention.of_all()
     steps: list[Callable[[], int]] = [_forget]
-    steps += [lambda whose=whose, kept=kept: _delete(whose, kept.deliveries) for whose, kept in organizations]  # type: ignore[misc]
-    left, total = MOST_BATCHES, 0
-    for step in steps:
-        while left > 0:
-            left -= 1
-            with unit_of_work():
-                gone = step()
-            total += gone
-            if gone < BATCH:
-                break
-    return total
+    for whose, kept in organizations:
+        steps += [partial(_delete, whose, kept.deliveries), partial(_delete_alerts, whose, kept.deliveries)]
+    return progress.in_batches([partial(_committed, each) for each in steps], size=BATCH, most=MOST_BATCHES)
+
+
+def _committed(step: Callable[[], int]) -> int:
+    with unit_of_work():
+        return step()
 
 
 def _delete(organization_id: uuid.UUID, kept: timedelta) -> int:
@@ -45,6 +43,15 @@ def _delete(organization_id: uuid.UUID, kept: timedelta) -> int:
     found = db.session.scalars(select(Notification.id).where(*old).order_by(Notification.id).limit(BATCH)).all()
     if found:
         db.session.execute(delete(Notification).where(Notification.id.in_(found)))
+    return len(found)
+
+
+def _delete_alerts(organization_id: uuid.UUID, kept: timedelta) -> int:
+    """Delete alerts that ended so long ago, with their history. One that is not resolved stays, however old it is."""
+    old = (Alert.organization_id == organization_id, Alert.resolved_at < clock.now() - kept)
+    found = db.session.scalars(select(Alert.id).where(*old).order_by(Alert.resolved_at, Alert.id).limit(BATCH)).all()
+    if found:
+        db.session.execute(delete(Alert).where(Alert.id.in_(found)))
     return len(found)
 
 

@@ -6,7 +6,7 @@ the lock on an organization's settings. So nothing is told twice, and what a pro
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import select, update
@@ -16,6 +16,7 @@ from portal.alerts import plans, preferences, stale, telling
 from portal.alerts.models import Alert, AlertChange
 from portal.alerts.notification_models import IS_PENDING, AlertNotice, AlertSettings
 from portal.database import db, reading, unit_of_work
+from portal.messaging import service as messaging
 
 WAKE: Final = plans.WAKE
 BATCH: Final = 1000
@@ -66,9 +67,18 @@ def _take_over(settings: AlertSettings) -> None:
     """Plan what follows from changes that nobody has handled yet."""
     changed = _claim(settings.organization_id)
     plans.plan(settings, changed | stale.take_back(settings, changed))
-    over = (Alert.id.in_(changed), Alert.resolved_at.is_not(None), Alert.integration_id.is_not(None))
-    if changed:
-        plans.forgive(settings, db.session.scalars(select(Alert.integration_id).where(*over)).all())
+    back = _working_again(changed)
+    if back:
+        whose = settings.organization_id
+        messaging.readmit(organization_id=whose, purpose=telling.PURPOSE, integration_ids=back)
+        plans.forgive(settings, back)
+
+
+def _working_again(alert_ids: Collection[uuid.UUID]) -> Collection[uuid.UUID]:
+    """Return the integrations that these alerts were about, of those that are over."""
+    over = (Alert.id.in_(alert_ids), Alert.resolved_at.is_not(None), Alert.integration_id.is_not(None))
+    found = db.session.scalars(select(Alert.integration_id).where(*over)).all() if alert_ids else []
+    return [each for each in found if each]
 
 
 def _claim(organization_id: uuid.UUID) -> set[uuid.UUID]:

@@ -13,6 +13,7 @@ from portal.alerts.models import Severity
 from portal.audit import watch
 from portal.audit.models import INSTALLATION
 from portal.database import db
+from portal.health import pulse
 from portal.integrations.models import Integration
 from portal.webhooks.models import Delivery, Webhook, WebhookStatus
 
@@ -33,7 +34,7 @@ def late(look: Look) -> Iterator[Finding]:
             cause=SCHEDULER,
             severity=Severity.CRITICAL,
             title=f"{' and '.join(what)} are late".capitalize(),
-            message="They are overdue by more than two minutes. This is a fault of the portal, not of a provider.",
+            message="Nobody saw to them for more than two minutes. This is a fault of the portal, not of a provider.",
             impact=_late_impact(what),
             hint="See that a process with the scheduler runs (portal serve or portal worker), that it is not"
             " overloaded, and what its log says. portal doctor looks at all of it.",
@@ -49,6 +50,18 @@ def _late_impact(what: Iterable[str]) -> str:
 
 
 def _late_checks(look: Look) -> dict[uuid.UUID, datetime]:
+    """Return since when checks of each organization are late: the oldest overdue one, or when anybody last looked."""
+    found = pulse.read()
+    unattended = found.last_look is not None and look.now - found.last_look >= LATE
+    overdue = _overdue(look) if found.late >= LATE else {}
+    if not unattended or found.last_look is None:
+        return overdue
+    checked = (Integration.enabled, Integration.deleted_at.is_(None), *look.of(Integration.organization_id))
+    everybody = db.session.scalars(select(Integration.organization_id).where(*checked).distinct())
+    return dict.fromkeys(everybody, found.last_look) | overdue
+
+
+def _overdue(look: Look) -> dict[uuid.UUID, datetime]:
     due = (Integration.next_check_at <= look.now - LATE, Integration.enabled, Integration.deleted_at.is_(None))
     query = select(Integration.organization_id, Integration.next_check_at).where(*due)
     # Grouped here: asked to group, SQLite goes through all integrations by organization.

@@ -33,7 +33,8 @@ def get(*, organization_id: uuid.UUID, alert_id: uuid.UUID, lock: bool = False) 
         NotFound: the organization has none with this id.
     """
     query = select(Alert).where(Alert.organization_id == organization_id, Alert.id == alert_id)
-    found = db.session.scalar(query.with_for_update() if lock else query)
+    # With key_share nobody waits who only refers to the alert, as those do who tell people of many at once.
+    found = db.session.scalar(query.with_for_update(key_share=True) if lock else query)
     if found is None:
         raise NotFound
     return found

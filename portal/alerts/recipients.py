@@ -5,14 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select
-
 from portal.accounts import members
 from portal.alerts.notification_models import AlertChannel, Audience, ChannelKind
 from portal.database import db
-from portal.integrations.models import IN_ERROR, Integration, Status
-from portal.messaging.channels import WAYS
-from portal.messaging.models import Channel
+from portal.integrations.models import Integration, Status
 from portal.providers.addresses import BadEmail, ascii_email
 
 MOST: Final = 200
@@ -41,17 +37,15 @@ def of(channel: AlertChannel) -> Reach:
 
 
 def avoided(channel: AlertChannel, failing: Sequence[uuid.UUID]) -> set[uuid.UUID]:
-    """Return the integrations that a message must not travel through: those it is about, and all in error.
+    """Return the integrations that a message must not travel through: those it is about.
+
+    Others in error carry nothing as long as they are, and may once they work again.
 
     Args:
         channel: which; a chat channel has no choice, so that it is skipped instead.
         failing: integrations of the alerts that the message tells of.
     """
-    if channel.kind == ChannelKind.CHAT:
-        return set()
-    able = Integration.provider.in_(WAYS[Channel(channel.kind)].slugs())
-    query = select(Integration.id).where(Integration.organization_id == channel.organization_id, IN_ERROR, able)
-    return {*failing, *db.session.scalars(query)}
+    return set() if channel.kind == ChannelKind.CHAT else set(failing)
 
 
 def _addresses(channel: AlertChannel) -> list[str]:

@@ -55,7 +55,7 @@ def acknowledge_all(
         note: what there is to say.
     """
     query = queries.narrowed(organization_id, AlertFilters(text=text)).where(Alert.changed_at <= until)
-    found = db.session.scalars(query.order_by(Alert.id).limit(MOST).with_for_update()).all()
+    found = db.session.scalars(query.order_by(Alert.id).limit(MOST).with_for_update(key_share=True)).all()
     _acknowledge(found, by=by, note=note)
     return found
 
@@ -76,7 +76,7 @@ def withdraw(*, organization_id: uuid.UUID, alert_id: uuid.UUID, by: str) -> Ale
 
 
 def mute(*, organization_id: uuid.UUID, alert_id: uuid.UUID, how_long: str, by: str) -> Alert:
-    """Let nobody be told of an alert for a while. It stays in the lists, and its end is told as usual.
+    """Let nobody be told of an alert for a while, of its end neither. It stays in the lists.
 
     Args:
         organization_id: whose.

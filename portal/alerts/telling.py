@@ -38,6 +38,8 @@ from portal.settings import Settings
 
 ENTITY: Final = "notification"
 """What the messages of a notification are about."""
+PURPOSE: Final = "alert"
+"""Why they are sent."""
 TEST_LASTS: Final = timedelta(minutes=15)
 WHY: Final = {
     Audience.ADMINS: "You get this as an owner or admin of {name}.",
@@ -217,7 +219,7 @@ def _log(channel: AlertChannel, kind: NotificationKind, title: str, reach: Reach
 
 def _queue(
     notification: Notification, channel: AlertChannel, reach: Reach, said: dict[str, Any], *, avoid: set[uuid.UUID],
-    purpose: str = "alert",
+    purpose: str = PURPOSE,
 ) -> None:  # fmt: skip
     for address in reach.addresses:
         queue(

@@ -6,6 +6,7 @@ from portal.api import (
     accepted_event_routes,
     alert_channel_routes,
     alert_routes,
+    alert_settings_routes,
     audit_routes,
     delivery_routes,
     document_routes,
@@ -20,9 +21,9 @@ from portal.api import (
 from portal.api.declaring import blueprint
 
 __all__ = [
-    "accepted_event_routes", "alert_channel_routes", "alert_routes", "audit_routes", "delivery_routes",
-    "document_routes", "event_routes", "event_type_routes", "health_routes", "init_app", "maintenance_routes",
-    "replay_routes", "routes", "webhook_routes",
+    "accepted_event_routes", "alert_channel_routes", "alert_routes", "alert_settings_routes", "audit_routes",
+    "delivery_routes", "document_routes", "event_routes", "event_type_routes", "health_routes", "init_app",
+    "maintenance_routes", "replay_routes", "routes", "webhook_routes",
 ]  # fmt: skip
 
 

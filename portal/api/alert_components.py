@@ -1,8 +1,8 @@
-"""The schemas of the channels through which people are told of alerts."""
+"""The schemas of the channels through which people are told of alerts, and of when that is."""
 
 from typing import Final
 
-from portal.alerts import channels
+from portal.alerts import channels, preferences
 from portal.alerts.notification_models import Audience, ChannelKind, Minimum, Mode
 from portal.api import schema as s
 
@@ -32,3 +32,15 @@ CHANNEL: Final = s.record(
     created_at=s.moment(),
     updated_at=s.moment(),
 )
+SETTINGS: Final[dict[str, s.Schema]] = {
+    "reminder_minutes": s.maybe(
+        s.whole("Between two reminders of a channel; null without.", low=preferences.LEAST_MINUTES,
+                high=preferences.MOST_MINUTES)
+    ),
+    "group_wait_seconds": s.whole("How long a channel waits for more alerts.", high=preferences.MOST_SECONDS),
+    "quiet_from": s.text("As 22:00, where the organization is; empty without quiet hours.", maxLength=5),
+    "quiet_to": s.text("As 06:00; on the next day where it is earlier than the start.", maxLength=5),
+    "critical_passes": s.yes_or_no("Whether critical alerts are told in quiet hours too."),
+}  # fmt: skip
+ALERT_SETTINGS: Final = s.record(**SETTINGS)
+SETTINGS_CHANGES: Final = s.changes(**SETTINGS)

@@ -141,6 +141,7 @@ FIXED: Final[dict[str, Schema]] = {
         occurrences=s.whole("How often it opened; it is the same alert where it comes back within ten minutes."),
     ),
     "AlertChannel": alert_components.CHANNEL,
+    "AlertSettings": alert_components.ALERT_SETTINGS,
     "TestResult": s.record(
         ok=s.yes_or_no(),
         outcome=s.one_of(tuple(Outcome)),

@@ -15,16 +15,21 @@ from portal.health.transitions import Result, Rhythm, State, Transition, after_c
 from portal.integrations.announcing import announce
 from portal.integrations.models import CheckKind, Condition, Integration, Status
 from portal.prepared import Prepared
-from portal.providers.base import Report
+from portal.providers import catalogue
+from portal.providers.base import Outcome, Report
+
+REFUSALS: Final = (Outcome.AUTH_REJECTED, Outcome.PERMISSION_MISSING, Outcome.INVALID_REQUEST)
+"""Answers to a message that mean that no other one would be taken either."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the check of a claim found, and when."""
+    """What the check of a claim found, and when; or, as a proof, what became of a message."""
 
     claim: Claim
     report: Report
     at: datetime
+    is_proof: bool = False
 
 
 def record(findings: Sequence[Finding]) -> set[uuid.UUID]:
@@ -57,9 +62,10 @@ def _held(findings: Sequence[Finding]) -> dict[uuid.UUID, Any]:
     row = Integration
     query = (
         select(
-            row.id, row.organization_id, row.check_token, row.status, row.condition, row.error_count, row.failing_since,
-            row.outage_since, row.reauth_told_at, row.health_check_interval_minutes, row.maintenance_from,
-            row.maintenance_until, row.error_class, row.error_title, row.error_code, row.error_message, row.error_hint,
+            row.id, row.organization_id, row.provider, row.check_token, row.status, row.condition, row.error_count,
+            row.failing_since, row.outage_since, row.reauth_told_at, row.health_check_interval_minutes,
+            row.maintenance_from, row.maintenance_until, row.error_class, row.error_title, row.error_code,
+            row.error_message, row.error_hint,
         )
         .where(row.id.in_([each.claim.integration_id for each in findings]), row.check_token.is_not(None), *LIVE)
         .order_by(row.id)
@@ -73,6 +79,8 @@ def _step(finding: Finding, row: Any) -> Transition:
     error = finding.report.error
     result = Result(finding.report.outcome, error.retry_after if error else None)
     rhythm = Rhythm(row.id, timedelta(minutes=row.health_check_interval_minutes))
+    if _proves_nothing(finding, row):
+        return Transition(before, LogStatus.SUCCESS, rhythm.next(finding.at), CheckKind.SCHEDULED)
     return after_check(before, result, now=finding.at, rhythm=rhythm, maintenance=_in_maintenance(row, finding))
 
 
@@ -80,6 +88,17 @@ def _in_maintenance(row: Any, finding: Finding) -> bool:
     """Return whether the check came while failures were expected, as Integration.in_maintenance() has it."""
     begin, end = row.maintenance_from, row.maintenance_until
     return begin is not None and end is not None and begin <= finding.at < end
+
+
+def _proves_nothing(finding: Finding, row: Any) -> bool:
+    """Return whether a check passed that could not see why messages are refused.
+
+    A person who asks for one of this integration alone says that it is mended.
+    """
+    asked_for = finding.claim.kind == CheckKind.MANUAL and finding.claim.run_id is None
+    passed = finding.report.ok and not finding.is_proof and not asked_for
+    refused = row.status == Status.ERROR and row.error_class in REFUSALS
+    return passed and refused and not catalogue.get(row.provider).check_proves
 
 
 def _concerns_others(row: Any, step: Transition) -> bool:
@@ -95,9 +114,10 @@ def _announce(integration_id: uuid.UUID) -> None:
 
 
 def _changes(finding: Finding, row: Any, step: Transition) -> dict[str, Any]:
-    """Return what a check leaves on its integration; one that fails in maintenance leaves the words that were there."""
+    """Return what a check leaves on its integration; one that changes nothing leaves the words that were there."""
     report, state = finding.report, step.state
-    expected = not report.ok and _in_maintenance(row, finding)
+    proves_nothing = _proves_nothing(finding, row)
+    stays = proves_nothing or (not report.ok and _in_maintenance(row, finding))
     return {
         "of": finding.claim.integration_id,
         "under": finding.claim.token,
@@ -110,8 +130,8 @@ def _changes(finding: Finding, row: Any, step: Transition) -> dict[str, Any]:
         "at": finding.at,
         "log_status": step.log_status,
         "took": report.response_time_ms,
-        "works": step.log_status is not LogStatus.FAILURE,
-        **({name: getattr(row, name) for name in _ERROR} if expected else _error(report)),
+        "works": step.log_status is not LogStatus.FAILURE and not proves_nothing,
+        **({name: getattr(row, name) for name in _ERROR} if stays else _error(report)),
     }
 
 
@@ -135,7 +155,7 @@ def _log(finding: Finding, row: Any, step: Transition) -> dict[str, Any]:
         detail["exchange"] = said  # of what passes as ever nobody asks, and it would be most of the table
     if _in_maintenance(row, finding):
         detail["maintenance"] = True
-    if step.log_status is LogStatus.SUCCESS and row.error_count:
+    if step.log_status is LogStatus.SUCCESS and row.error_count > step.state.error_count:
         detail["recovered_after"] = row.error_count
     return {
         "id": new_id(),

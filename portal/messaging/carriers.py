@@ -97,11 +97,9 @@ def _able(organization_id: uuid.UUID, channel: Channel) -> Select[Integration]:
 
 def _held_back(integration: Integration) -> tuple[datetime, str] | None:
     """Return until when an integration must not send, and why; None where it may."""
-    paused = db.session.scalar(
-        select(func.max(MessageTry.retry_at)).where(
-            MessageTry.integration_id == integration.id, MessageTry.retry_at > clock.now()
-        )
-    )
+    now = clock.now()  # a pause that begins later is from before the clock was set back
+    pauses = (MessageTry.integration_id == integration.id, MessageTry.retry_at > now, MessageTry.started_at <= now)
+    paused = db.session.scalar(select(func.max(MessageTry.retry_at)).where(*pauses))
     if paused:
         return paused, f"{integration.name} was asked by its provider to slow down."
     return _over_limit(integration)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from sqlalchemy import delete, select, update
@@ -28,16 +29,12 @@ def tidy() -> int:
     """
     with reading():
         organizations = retention.of_all()
-    left, total = MOST_BATCHES, 0
-    for organization_id, kept in organizations:
-        for step in (_wipe, _delete):
-            while left > 0:
-                left -= 1
-                looked_at = _batch(step, organization_id, kept)
-                total += looked_at
-                if looked_at < BATCH:
-                    break
-    return total
+    steps = (
+        partial(_batch, step, organization_id, kept)
+        for organization_id, kept in organizations
+        for step in (_wipe, _delete)
+    )
+    return progress.in_batches(steps, size=BATCH, most=MOST_BATCHES)
 
 
 def _batch(step: Callable[[uuid.UUID, Retention], int], organization_id: uuid.UUID, kept: Retention) -> int:

@@ -8,10 +8,11 @@ from typing import Final
 
 from portal import clock
 from portal.database import db, new_id, unit_of_work
-from portal.health import checks
+from portal.health import checks, proofs
 from portal.integrations import calls, credentials, usage
 from portal.integrations.calls import Call
 from portal.integrations.models import Integration
+from portal.integrations.rechecking import check_soon
 from portal.messaging import carriers, claims
 from portal.messaging.channels import WAYS, Letter
 from portal.messaging.claims import Claim
@@ -110,6 +111,10 @@ def _record(claim: Claim, turn: Turn, outcome: SendOutcome) -> Step:
         if outcome.outcome is not Outcome.UNKNOWN_OUTCOME:
             healthy = outcome.ok or outcome.outcome in (Outcome.RECIPIENT_REJECTED, Outcome.RATE_LIMITED)
             usage.note_send(turn.integration_id, ok=healthy)
+        if step in (Step.NEXT, Step.SENT) and turn.call and not turn.call.provider.check_proves:
+            proofs.note(turn.integration_id, outcome)
+        if step in (Step.NEXT, Step.UNKNOWN) and outcome.outcome is not Outcome.RATE_LIMITED:
+            check_soon(turn.integration_id)
         if step in (Step.NEXT, Step.FAILED):
             usage.add(turn.integration_id, -1, at=turn.started_at)
         db.session.flush()

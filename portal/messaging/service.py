@@ -146,6 +146,25 @@ def withdraw(*, organization_id: uuid.UUID, entity_type: str, entity_ids: Collec
     )
 
 
+def readmit(*, organization_id: uuid.UUID, purpose: str, integration_ids: Collection[uuid.UUID]) -> None:
+    """Let integrations that work again carry what waits and was to avoid them, at once.
+
+    Args:
+        organization_id: whose.
+        purpose: why the messages are sent.
+        integration_ids: which work again.
+    """
+    mine = (Message.organization_id == organization_id, Message.status == MessageStatus.QUEUED)
+    waits = select(Message).where(*mine, Message.purpose == purpose).order_by(Message.id).with_for_update()
+    fine = set(map(str, integration_ids))
+    for message in db.session.scalars(waits.execution_options(populate_existing=True)):
+        if fine & set(message.avoid):
+            message.avoid = [each for each in message.avoid if each not in fine]
+            message.due_at = clock.now()
+            wake_after_commit(WAKE)
+    db.session.flush()
+
+
 def retry(*, organization_id: uuid.UUID, message_id: uuid.UUID) -> Message:
     """Send a message again that failed, or of which nobody knows whether it arrived; then it may arrive twice.
 

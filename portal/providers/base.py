@@ -143,6 +143,7 @@ class Provider(ABC):
         docs: where the provider explains how to get the credentials.
         errors: every case the driver can tell apart, with its outcome and words.
         checks_at_once: health checks of one check group that may run at the same time in a process.
+        check_proves: whether a check that passes proves that messages are taken; where it cannot, sending tells.
     """
 
     slug: str
@@ -156,6 +157,7 @@ class Provider(ABC):
     limits: tuple[Limit, ...] = ()
     docs: str = ""
     checks_at_once: int = CHECKS_AT_ONCE
+    check_proves: bool = True
 
     @abstractmethod
     def probe(self, credentials: Credentials, context: Context) -> Report:

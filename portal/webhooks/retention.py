@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, delete, exists, select, update
@@ -32,16 +33,12 @@ def tidy() -> int:
     _end_left_over()
     with reading():
         organizations = retention.of_all()
-    left, total = MOST_BATCHES, 0
-    for organization_id, kept in organizations:
-        for job, (step, age) in _STEPS.items():
-            while left > 0:
-                left -= 1
-                looked_at = _batch(organization_id, job, step, age(kept))
-                total += looked_at
-                if looked_at < BATCH:
-                    break
-    return total
+    steps = (
+        partial(_batch, organization_id, job, step, age(kept))
+        for organization_id, kept in organizations
+        for job, (step, age) in _STEPS.items()
+    )
+    return progress.in_batches(steps, size=BATCH, most=MOST_BATCHES)
 
 
 def _end_left_over() -> None:

@@ -9,10 +9,12 @@ import pytest
 import time_machine
 from flask import Flask
 
+from portal import clock
 from portal.alerts import channels
 from portal.alerts.notification_models import AlertChannel
 from portal.database import reading, unit_of_work
 from portal.messaging import service as messaging
+from tests.alerts.kit import change
 from tests.alerts.telling_kit import (
     WAIT,
     channel,
@@ -228,3 +230,19 @@ def test_the_log_has_pages(app: Flask, admin: Browser, team: Team, time: time_ma
     assert following
     assert len(set(re.findall(rf'href="{LOG}/([0-9a-f-]+)"', admin.get(following[1]).text))) == 1
     assert admin.get(f"{LOG}?cursor=nonsense").status_code == 404
+
+
+def test_a_channel_whose_chat_is_gone_can_be_switched_off_and_not_on(app: Flask, admin: Browser, team: Team) -> None:
+    chat = make_integration(app, team.admin, "Slack", provider="slack", type="chat", capabilities=["chat"], config={})
+    row = channel(app, team, kind="chat", integration_id=str(chat))
+    change(app, chat, deleted_at=clock.now(), enabled=False)
+    address = f"/admin/alerts/channels/{row}/switch"
+
+    def is_on() -> bool:
+        with app.app_context(), reading() as session:
+            return session.get_one(AlertChannel, row).enabled
+
+    admin.post(address, {})
+    assert not is_on()
+    admin.post(address, {"enabled": "on"})
+    assert not is_on()

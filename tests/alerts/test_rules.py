@@ -15,6 +15,7 @@ from portal.alerts import webhook_rules
 from portal.audit import trail, triggers, watch
 from portal.audit.models import AuditCheck, AuditEntry, AuditHead
 from portal.database import reading, unit_of_work
+from portal.health import pulse
 from portal.integrations.models import Integration
 from portal.webhooks import dead_letter_counts, failing, queue, recording, sending, service
 from portal.webhooks.exchange import Reply
@@ -263,6 +264,24 @@ def test_overdue_checks_are_the_portals_fault(app: Flask, team: Team, time: time
         session.execute(update(Integration).values(next_check_at=clock.now() + MINUTE))
     assert look(app) == 1
     assert only(app).state == "resolved"
+
+
+@SQLITE
+def test_where_nobody_looks_for_checks_they_are_late_before_one_is_due(
+    app: Flask, team: Team, time: time_machine.Traveller
+) -> None:
+    make_integration(app, team.admin, next_check_at=NOW + HOUR)
+    make_team(app, "Southline")
+    with app.app_context(), unit_of_work():
+        pulse.note()
+    time.shift(2 * MINUTE - timedelta(seconds=1))
+    assert look(app) == 0
+    time.shift(timedelta(seconds=1))
+    assert (look(app, settled=False), look(app)) == (0, 1), "and who has nothing to check is not told"
+    assert (only(app).title, only(app).since) == ("Health checks are late", NOW)
+    with app.app_context(), unit_of_work():
+        pulse.note()
+    assert (look(app), only(app).resolution) == (1, "recovered")
 
 
 LATE_DELIVERIES: dict[str, tuple[dict[str, Any], bool]] = {

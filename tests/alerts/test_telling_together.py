@@ -115,7 +115,7 @@ def test_no_message_travels_through_what_it_is_about(
     assert post.work() == 3, "it looks as if it worked again"
     assert post.asked == []
     assert {each.error_message for each in messages(app)} == {
-        "No email provider configured beside the one that this message is about."
+        "No email provider is active: each is disabled, unverified or in error."
     }
     post.carrier("c")
     time.shift(HOUR)
@@ -128,6 +128,33 @@ def test_no_message_travels_through_what_it_is_about(
     notify(app)
     post.work()
     assert post.asked == ["a"] * 3, "what works again may say so"
+
+
+def test_what_works_again_carries_what_waits_about_others(
+    app: Flask, team: Team, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = Post(app, team).install(monkeypatch)
+    down, short, unnoticed = (post.carrier(name, **failing()) for name in "abc")
+    open_alert(app, team, integration_id=down)
+    back = open_alert(app, team, integration_id=short)
+    time.shift(WAIT)
+    notify(app)
+    post.work()
+    assert post.asked == []
+    change(app, short, **works())
+    time.shift(HOUR)
+    post.work()
+    assert post.asked == [], "its alert is open"
+    resolve(app, back)
+    notify(app)
+    post.work()
+    assert post.asked == ["b"] * 3
+    time.shift(4 * HOUR)
+    change(app, short, **failing())
+    notify(app)
+    change(app, unnoticed, **works())
+    post.work()
+    assert post.asked[3:] == ["c"] * 3, "what ended, together with a reminder"
 
 
 def test_what_could_not_be_sent_before_it_was_over_is_sent_no_more(
@@ -271,7 +298,7 @@ def test_the_log_is_kept_for_90_days_and_what_channels_knew_for_one(app: Flask, 
             assert session.scalars(select(AlertNotice.alert_id)).all() == [live]
     assert len(notifications(app)) == 2
     with app.app_context(), clock.at(NOW + timedelta(days=91)):
-        assert notification_retention.tidy() == 2
+        assert notification_retention.tidy() == 3, "two notifications, and the alert that is over"
     assert notifications(app) == []
 
 

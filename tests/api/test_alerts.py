@@ -70,3 +70,16 @@ def test_channels_are_made_changed_tested_and_deleted(app: Flask, team: Team, ap
     assert api("DELETE", address).status_code == 204
     assert api("POST", f"{address}/test").status_code == 404
     assert api("POST", "/alert-channels", {"kind": "chat"}).status_code == 422
+
+
+def test_settings_are_read_and_changed_one_by_one(app: Flask, api: Caller) -> None:
+    assert api("GET", "/alert-settings").json == {
+        "reminder_minutes": 240, "group_wait_seconds": 30, "quiet_from": "", "quiet_to": "", "critical_passes": True,
+    }  # fmt: skip
+    assert api("PATCH", "/alert-settings", {"quiet_from": "22:00", "quiet_to": "06:00"}).status_code == 200
+    changed = api("PATCH", "/alert-settings", {"reminder_minutes": None}).json
+    assert (changed["reminder_minutes"], changed["quiet_from"], changed["quiet_to"]) == (None, "22:00", "06:00")
+    assert api("GET", "/alert-settings").json == changed
+    wrong = api("PATCH", "/alert-settings", {"quiet_to": ""})
+    assert (wrong.status_code, wrong.json["errors"][0]["field"]) == (422, "quiet_to")
+    assert api("PATCH", "/alert-settings", {"reminder_minutes": 4}).status_code == 422

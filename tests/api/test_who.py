@@ -89,6 +89,7 @@ BODIES: dict[str, Any] = {
     "mute_alert": {"for": "1h"},
     "create_alert_channel": {"kind": "email"},
     "change_alert_channel": {"name": "Renamed"},
+    "change_alert_settings": {"reminder_minutes": 60},
     "test_webhook": {"event_type": "job.created"},
     "replay_webhook": {"since": "2026-01-01T00:00:00Z"},
     "put_retry_config": {},

@@ -1,5 +1,6 @@
 """Who carries a message: the order, the next one when a carrier fails, who is left out, limits and pauses."""
 
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -9,9 +10,10 @@ from flask import Flask
 from sqlalchemy import update
 
 from portal.accounts.models import Organization
-from portal.database import unit_of_work
+from portal.database import on_wake, unit_of_work
 from portal.integrations import queries, service
-from portal.integrations.models import IntegrationSecret
+from portal.integrations.models import Condition, IntegrationSecret
+from portal.integrations.service import WAKE
 from portal.messaging import Channel
 from portal.messaging.sending import DELAYS, LONGEST_WITHOUT
 from portal.providers import catalogue
@@ -56,6 +58,35 @@ def test_sendgrid_is_asked_before_smtp_whatever_their_names(post: Post, monkeypa
     message = post.put()
     post.work()
     assert (post.asked, post.message(message).integration_id) == ([], sendgrid)
+
+
+@pytest.mark.parametrize(
+    ("answer", "columns", "soon"),
+    [
+        (ended(Outcome.AUTH_REJECTED), {}, True),
+        (ended(Outcome.UNKNOWN_OUTCOME), {}, True),
+        (ended(Outcome.RECIPIENT_REJECTED), {}, False),
+        (ended(Outcome.RATE_LIMITED), {}, False),
+        (ended(Outcome.TIMEOUT), {"last_health_check": NOW - timedelta(seconds=20)}, False),
+        (ended(Outcome.TIMEOUT), {"condition": Condition.LIMITED}, False),
+        (ended(Outcome.TIMEOUT), {"check_token": uuid.uuid4()}, False),
+    ],
+    ids=("refused", "unknown", "recipient", "limited", "checked just now", "asked to wait", "under way"),
+)
+@SQLITE
+def test_what_cannot_be_sent_asks_for_a_check_of_the_carrier(
+    app: Flask, post: Post, answer: SendOutcome, columns: dict[str, object], soon: bool
+) -> None:
+    woken: list[str] = []
+    carrier = post.carrier("a", **{"next_check_at": NOW + timedelta(minutes=5), "last_health_check": None, **columns})
+    post.answers["a"] = answer
+    post.put()
+    off = on_wake(WAKE, lambda: woken.append("checks"))
+    post.work()
+    off()
+    row = load(app, carrier)
+    assert row.next_check_at == (NOW if soon else NOW + timedelta(minutes=5))
+    assert (row.next_check_kind, bool(woken)) == ("auto", True) if soon else ("scheduled", False)
 
 
 @pytest.mark.parametrize(

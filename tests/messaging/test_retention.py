@@ -66,6 +66,21 @@ def test_what_still_waits_keeps_what_it_says(app: Flask, post: Post) -> None:
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_what_piled_up_in_one_organization_holds_up_no_other(
+    app: Flask, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "MOST_BATCHES", 1)
+    others = [Post(app, make_team(app, name)) for name in ("Eastgate", "Southgate", "Westgate")]
+    for each in (post, *others):
+        each.carrier("a")
+        for days in range(91, 96 if each is post else 92):
+            old(each, days)
+    tidy(app)
+    with app.app_context(), reading() as session:
+        assert set(session.scalars(select(Message.organization_id))) <= {post.team.organization_id}
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 def test_what_is_not_kept_any_more_cannot_be_sent_again_and_says_so(app: Flask, post: Post) -> None:
     post.carrier("a")
     post.answers["a"] = ended(Outcome.RECIPIENT_REJECTED)

@@ -23,4 +23,5 @@ TEAMS: Final = Teams(
         ),
     ),
     docs=DOCS,
+    check_proves=False,
 )
