@@ -41,6 +41,10 @@ def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int, 
         down = outage <= moment < outage + timedelta(hours=OUTAGE_HOURS)
         rows.append(_row(integration, moment, source, host=host, usual_ms=usual_ms, down=down))
     db.session.execute(insert(HealthLog), rows)
+    last = rows[-1]
+    integration.last_health_check = integration.last_sync = last["checked_at"]
+    integration.last_health_check_status, integration.last_health_check_ms = last["status"], last["response_time_ms"]
+    integration.last_sync_ok = last["status"] is LogStatus.SUCCESS
     return outage
 
 

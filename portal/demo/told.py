@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from portal import clock
 from portal.alerts import channels, notifying, preferences
 from portal.alerts.channels import Draft
-from portal.alerts.notification_models import AlertNotice, ChannelKind, Mode
+from portal.alerts.notification_models import AlertNotice, Audience, ChannelKind, Minimum, Mode
 from portal.alerts.preferences import Preferences
 from portal.database import db, new_id, reading, unit_of_work
 from portal.integrations.models import Integration
@@ -34,8 +34,8 @@ def set_up(*, organization_id: uuid.UUID, slack: uuid.UUID | None, teams: uuid.U
 
     Args:
         organization_id: whose.
-        slack: the integration for what happens.
-        teams: the integration for a daily digest.
+        slack: the integration for everything.
+        teams: the integration for critical alerts.
     """
     with unit_of_work():
         preferences.locked(organization_id)
@@ -49,8 +49,10 @@ def _drafts(slack: uuid.UUID | None, teams: uuid.UUID | None) -> Iterator[Draft]
     if slack:
         yield Draft(kind=ChannelKind.CHAT, name="Operations in Slack", integration_id=str(slack))
     if teams:
-        daily = Draft(kind=ChannelKind.CHAT, name="Morning round in Teams", mode=Mode.DIGEST, digest_at="08:30")
-        yield replace(daily, integration_id=str(teams))
+        only = Minimum.CRITICAL
+        yield Draft(kind=ChannelKind.CHAT, name="Branch office in Teams", integration_id=str(teams), minimum=only)
+    daily = Draft(name="Front desk, each morning", mode=Mode.DIGEST, digest_at="08:30")
+    yield replace(daily, audience=Audience.ADDRESSES, addresses=("office@northline.example",))
 
 
 def tell(*, organization_id: uuid.UUID, since: datetime, until: datetime) -> None:
@@ -80,16 +82,15 @@ def _send_all(organization_id: uuid.UUID) -> None:
 
 def _send(message: Message) -> None:
     chance = random.Random(f"{message.to_address} {message.subject} {message.text}")  # noqa: S311 - made up, the same at each run
-    first = carriers.choose(message, tried=()).carrier
-    second = carriers.choose(message, tried=[first.id]).carrier if first else None
-    if first and second and chance.random() < SELDOM:
-        _try(message, first, chance, taken=False)
-        first = second
-    choice = carriers.choose(message, tried=()) if first is None else None
-    if choice:
+    choice = carriers.choose(message, tried=())
+    if choice.carrier is None:
         message.error_code, message.error_message = choice.code, choice.words
-    if first:
-        _try(message, first, chance, taken=True)
+        return
+    carrier = choice.carrier
+    if chance.random() < SELDOM and (second := carriers.choose(message, tried=[carrier.id]).carrier):
+        _try(message, carrier, chance, taken=False)
+        carrier = second
+    _try(message, carrier, chance, taken=True)
 
 
 def _try(message: Message, carrier: Integration, chance: random.Random, *, taken: bool) -> None:
