@@ -2,19 +2,23 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from flask import current_app
 from sqlalchemy import Select, delete, select
 
 from portal import clock
-from portal.accounts import hashing, service, two_factor
+from portal.accounts import hashing, members, service, two_factor
 from portal.accounts.models import Membership, Organization, User
 from portal.audit import trail
 from portal.audit.trail import Actor
 from portal.database import reading, unit_of_work
-from portal.demo import alerted, checked, history, receiving
+from portal.demo import alerted, checked, history, receiving, refused, told
+from portal.demo.alerted import Outage
+from portal.health import maintenance
+from portal.health.windows import Plan, Repeats
 from portal.integrations import drafts
 from portal.integrations import service as integrations
 from portal.integrations.drafts import Submission
@@ -30,6 +34,12 @@ SENDER = "noreply@northline.example"
 SANDBOX_PASSWORD = "sandbox-password"  # noqa: S105 - published, as said
 SENDGRID_KEY = "SG.sandbox-key-that-sends." + "whoever-holds-this-key-opens-only-a-sandbox"
 TWILIO_ACCOUNT = {"account_sid": "AC" + "5a" * 16, "auth_token": "7e" * 16, "from_number": "+61491570006"}
+SLACK_HOOK = "https://hooks.slack.com/services/T0SANDBOX/B0ALERTS/" + "opens" + "only" + "the" + "sandbox" + "00000"
+TEAMS_HOOK = (
+    f"https://default{'5a' * 15}.5a.environment.api.powerplatform.com:443/powerautomate/automations/direct/workflows/"
+    f"{'6c' * 16}/triggers/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0"
+    f"&sig=opens-only-the-sandbox{'0' * 21}"
+)
 DEMO = Actor("command", name="Demo")
 DAYS = 3
 
@@ -41,6 +51,8 @@ class Person:
     name: str
     email: str
     role: Role
+    phone: str = ""
+    """Where they want text messages about critical alerts."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,10 @@ class Example:
     verified: bool = True
     usual_ms: int = 90
     """Median response time of its made-up history, in milliseconds."""
+    works: bool = True
+    """Whether the sandbox takes what it signs in with; otherwise that broke a short time ago."""
+    maintained: bool = False
+    """Whether it has maintenance each week."""
 
 
 def _mail_server(
@@ -89,8 +105,8 @@ def _mail_server(
 
 
 PEOPLE = (
-    Person("Dana Whitfield", "dana@northline.example", Role.OWNER),
-    Person("Marcus Oyelaran", "marcus@northline.example", Role.ADMIN),
+    Person("Dana Whitfield", "dana@northline.example", Role.OWNER, "+61491570156"),
+    Person("Marcus Oyelaran", "marcus@northline.example", Role.ADMIN, "+61491570157"),
     Person("Priya Raman", "priya@northline.example", Role.AGENT),
 )
 EXAMPLES = (
@@ -103,11 +119,22 @@ EXAMPLES = (
     ),
     Example("Shift reminders", "twilio", TWILIO_ACCOUNT, "api.twilio.com", usual_ms=170),
     _mail_server("Email relay", "mailgun", "smtp.mailgun.org", usual_ms=120),
-    _mail_server("Invoices and payslips", "sendgrid", "smtp.sendgrid.net", usual_ms=80),
+    replace(_mail_server("Invoices and payslips", "sendgrid", "smtp.sendgrid.net", usual_ms=80), maintained=True),
     _mail_server("Interview invitations", "outlook", "smtp.office365.com", usual_ms=210),
-    _mail_server("Old office server", "custom", "mail.northline.example", password="expired-password", usual_ms=45),  # noqa: S106 - refused on purpose
+    replace(
+        _mail_server("Old office server", "custom", "mail.northline.example", password="expired-password", usual_ms=45),  # noqa: S106 - refused on purpose
+        works=False,
+    ),
     _mail_server("Newsletter", "ses", "email-smtp.us-east-1.amazonaws.com", enabled=False),
     _mail_server("Careers mailbox", "gmail", "smtp.gmail.com", password="not-the-app-password", verified=False),  # noqa: S106 - refused on purpose
+    Example(
+        "Operations in Slack",
+        "slack",
+        {"webhook_url": SLACK_HOOK, "channel": "#alerts"},
+        "hooks.slack.com",
+        usual_ms=160,
+    ),
+    Example("Branch office in Teams", "teams", {"webhook_url": TEAMS_HOOK}, "powerplatform.com", usual_ms=190),
 )
 
 
@@ -131,16 +158,38 @@ def fill(*, reset: bool) -> list[Login]:
                 place = service.create_organization(name=ORGANIZATION, time_zone=ZONE)
             history.make_webhooks(organization_id=place.id, address=_sandbox_url() + receiving.PATH, days=DAYS)
             logins = [_person(each, place, password_hash) for each in PEOPLE]
-        for example in EXAMPLES:
-            with unit_of_work():
-                integration = _integration(example, place)
-                if example.verified:
-                    host = f"{example.host} did not answer on port {example.port}"
-                    began = checked.make_logs(integration, seed=example.name, host=host, usual_ms=example.usual_ms)
-                    lasted = timedelta(hours=checked.OUTAGE_HOURS)
-                    alerted.make_alert(integration, began=began, lasted=lasted, host=host)
+        made = {example.name: _past_of(example, place) for example in EXAMPLES}
         checked.roll_up()
+        chats = {example.provider: made[example.name].integration_id for example in EXAMPLES}
+        told.set_up(organization_id=place.id, slack=chats.get("slack"), teams=chats.get("teams"))
+        alerted.live_through(
+            organization_id=place.id,
+            outages=[made[each.name] for each in EXAMPLES if each.verified],
+            refuses=next((made[each.name].integration_id for each in EXAMPLES if not each.works), None),
+        )
     return logins
+
+
+def _past_of(example: Example, place: Organization) -> Outage:
+    """Make an integration and what its checks found until now; returns the one outage that it had."""
+    host, now = f"{example.host} did not answer on port {example.port}", clock.now()
+    until = now if example.works else now - refused.BEFORE
+    with unit_of_work():
+        integration = _integration(example, place)
+        began = now
+        if example.verified:
+            began = checked.make_logs(integration, seed=example.name, host=host, usual_ms=example.usual_ms, until=until)
+        if example.maintained:
+            _plan_maintenance(integration)
+        return Outage(integration.id, began, timedelta(hours=checked.OUTAGE_HOURS), host)
+
+
+def _plan_maintenance(integration: Integration) -> None:
+    """Plan two hours of maintenance in the night to each Sunday."""
+    today = clock.now().astimezone(ZoneInfo(ZONE)).replace(hour=2, minute=0, second=0, microsecond=0)
+    begins = today + timedelta(days=6 - today.weekday() or 7)
+    times = Plan(begins, begins + timedelta(hours=2), Repeats.WEEKLY, ZONE)
+    maintenance.plan(integration=integration, times=times, reason="Payroll closes the week.", by=PEOPLE[0].name)
 
 
 def connect_receiver() -> bool:
@@ -186,6 +235,8 @@ def _remove() -> None:
 def _person(person: Person, place: Organization, password_hash: str) -> Login:
     user = service.create_user(email=person.email, name=person.name, password_hash=password_hash, time_zone=ZONE)
     service.add_member(user=user, organization=place, role=person.role)
+    user.phone = person.phone
+    members.set_opt_in(user, wanted=bool(person.phone))
     return Login(person, two_factor.enrol_at_once(user) if person.role is not Role.AGENT else "")
 
 

@@ -21,7 +21,7 @@ EVERY, SELDOM = timedelta(minutes=5), timedelta(minutes=60)
 OUTAGE_HOURS = 5
 
 
-def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int) -> datetime:
+def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int, until: datetime) -> datetime:
     """Store made-up health logs, so that lists, filters and charts have something to show. Runs in a unit of work.
 
     Args:
@@ -29,6 +29,7 @@ def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int) 
         seed: the same figures come of it at each run.
         host: the beginning of what a failed check says, such as "smtp.example.org did not answer on port 587".
         usual_ms: median response time in milliseconds.
+        until: when its checks begin to be told by somebody else.
 
     Returns:
         When its one outage of OUTAGE_HOURS began.
@@ -36,10 +37,14 @@ def make_logs(integration: Integration, *, seed: str, host: str, usual_ms: int) 
     source = random.Random(seed)  # noqa: S311 - made-up figures, the same at each run
     outage = clock.now() - timedelta(days=source.uniform(RECENT_DAYS + 2, DAYS - 5))
     rows = []
-    for moment in _moments(source):
+    for moment in _moments(source, until):
         down = outage <= moment < outage + timedelta(hours=OUTAGE_HOURS)
         rows.append(_row(integration, moment, source, host=host, usual_ms=usual_ms, down=down))
     db.session.execute(insert(HealthLog), rows)
+    last = rows[-1]
+    integration.last_health_check = integration.last_sync = last["checked_at"]
+    integration.last_health_check_status, integration.last_health_check_ms = last["status"], last["response_time_ms"]
+    integration.last_sync_ok = last["status"] is LogStatus.SUCCESS
     return outage
 
 
@@ -49,10 +54,10 @@ def roll_up() -> None:
     retention.tidy()
 
 
-def _moments(source: random.Random) -> Iterator[datetime]:
+def _moments(source: random.Random, until: datetime) -> Iterator[datetime]:
     now = clock.now()
     moment = now - timedelta(days=DAYS)
-    while moment < now - EVERY:
+    while moment < until - EVERY:
         yield moment
         moment += (EVERY if moment > now - timedelta(days=RECENT_DAYS) else SELDOM) * source.uniform(0.95, 1.05)
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from portal.web.filters import ago, clock_time, full_time, iso
+from portal.web.filters import ago, clock_time, full_time, iso, minute_time
 from portal.web.markup import Draw, attributes, csrf_field, hidden_fields, made
 
 WORDS: Final = {
@@ -21,7 +21,7 @@ WORDS: Final = {
 }  # fmt: skip
 """Tone and icon of the states that the portal has words for."""
 _SPIN: Final = Markup('<span class="spin" aria-hidden="true"></span>')
-_TIMES: Final = {"ago": ago, "clock": clock_time, "full": full_time}
+_TIMES: Final = {"ago": ago, "clock": clock_time, "full": full_time, "minute": minute_time}
 Attrs = Mapping[str, Any]
 NONE: Final[Attrs] = {}
 
@@ -56,7 +56,7 @@ class Controls:
 
         Args:
             moment: the moment, if there is one.
-            style: ago, clock (logs) or full.
+            style: ago, clock (logs), minute (what is planned) or full.
             never: what is said where there is none.
         """
         if moment is None:

@@ -81,6 +81,12 @@ def full_time(moment: datetime) -> str:
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
 
 
+def minute_time(moment: datetime) -> str:
+    """Write what was planned, where seconds say nothing, as in "Fri 21 Nov 2025, 10:28 AEDT"."""
+    local = moment.astimezone(zone())
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
+
+
 def clock_time(moment: datetime) -> str:
     """Write the clock time for logs; another day than today carries its date."""
     local = moment.astimezone(zone())
