@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from portal import clock
-from portal.database import db, new_id, reading, unit_of_work
+from portal.database import new_id, reading, unit_of_work
 from portal.health import checks
 from portal.health.checks import LEASE, Claim
 from portal.integrations.calls import DEADLINE
@@ -25,6 +25,7 @@ from portal.settings import Settings
 from tests.conftest import MASTER_KEYS
 from tests.support.integrations import Mail, add_integration, due, load, logs, make_integration
 from tests.support.people import Team, make_team
+from tests.support.plans import without_sorts_and_hashes
 from tests.support.processes import running, script
 
 START = datetime(2025, 11, 21, 9, 0, tzinfo=UTC)
@@ -59,16 +60,8 @@ def test_the_longest_due_come_first_and_no_more_than_asked_for(app: Flask, team:
 def test_the_limit_holds_whatever_plan_postgresql_chooses(app: Flask, team: Team) -> None:
     """As a subquery of an update it would be run again for each row when there is nothing to sort or hash with."""
     many(app, team, 20)
-    with app.app_context():
-        event.listen(db.engine, "connect", _without_sorts_and_hashes)
-        db.engine.dispose()
-    assert len(claim(app, 3)) == 3
-
-
-def _without_sorts_and_hashes(connection: Any, _record: object) -> None:
-    for way in ("hashjoin", "hashagg", "sort", "mergejoin", "material"):
-        connection.execute(f"SET enable_{way} = off")
-    connection.commit()
+    with without_sorts_and_hashes(app):
+        assert len(claim(app, 3)) == 3
 
 
 def test_a_claim_says_why_and_holds_the_row_for_its_lease(app: Flask, team: Team) -> None:
