@@ -67,6 +67,7 @@ def test_from_an_empty_folder_to_a_served_page_and_a_clean_end(tmp_path: Path) -
     assert all(each.stat().st_mode & 0o077 == 0 for each in instance.iterdir() if each.name != "portal.db.lock")
 
 
+@SQLITE
 def test_a_wrong_master_key_stops_serve_in_one_line_and_harms_nothing(
     settings: Settings, app: Flask, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
@@ -106,9 +107,14 @@ def check_answer(app: Flask, method: str, path: str, answer: Reply) -> None:
         return
     ((kind, content),) = shape["content"].items()
     assert answer.mimetype == kind
-    schema = {**content["schema"], "components": DOCUMENT["components"]}
-    errors = [str(each) for each in Draft202012Validator(schema, validate_formats=True).iter_errors(answer.json)]
+    errors = [str(each) for each in validator(json.dumps(content["schema"])).iter_errors(answer.json)]
     assert errors == [], f"{method} {path} {answer.status_code}"
+
+
+@cache
+def validator(schema: str) -> Draft202012Validator:
+    """Return what holds answers against a schema of the document; to make one takes longer than a call."""
+    return Draft202012Validator({**json.loads(schema), "components": DOCUMENT["components"]}, validate_formats=True)
 
 
 def described_answers(app: Flask, method: str, path: str) -> dict[str, Any] | None:

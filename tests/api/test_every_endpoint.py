@@ -55,7 +55,8 @@ def test_it_answers_as_described(app: Flask, team: Team, mail: Mail, name: str) 
     @SETTINGS
     @given(values_of(operation))
     def call(sent: dict[str, Any]) -> None:
-        things.renew()
+        if method == "DELETE":
+            things.renew()
         ids = things.ids(names) if sent["exists"] else {each: uuid.uuid4() for each in names}
         address = path.format(**ids)
         query = urlencode({name: _plain(value) for name, value in sent["query"].items()})

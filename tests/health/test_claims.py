@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from portal import clock
-from portal.database import db, new_id, reading, unit_of_work
+from portal.database import new_id, reading, unit_of_work
 from portal.health import checks
 from portal.health.checks import LEASE, Claim
 from portal.integrations.calls import DEADLINE
@@ -25,6 +25,7 @@ from portal.settings import Settings
 from tests.conftest import MASTER_KEYS
 from tests.support.integrations import Mail, add_integration, due, load, logs, make_integration
 from tests.support.people import Team, make_team
+from tests.support.plans import without_sorts_and_hashes
 from tests.support.processes import running, script
 
 START = datetime(2025, 11, 21, 9, 0, tzinfo=UTC)
@@ -59,21 +60,8 @@ def test_the_longest_due_come_first_and_no_more_than_asked_for(app: Flask, team:
 def test_the_limit_holds_whatever_plan_postgresql_chooses(app: Flask, team: Team) -> None:
     """As a subquery of an update it would be run again for each row when there is nothing to sort or hash with."""
     many(app, team, 20)
-    with app.app_context():
-        event.listen(db.engine, "connect", _without_sorts_and_hashes)
-        db.engine.dispose()
-    try:
+    with without_sorts_and_hashes(app):
         assert len(claim(app, 3)) == 3
-    finally:  # other tests may get the same engine
-        with app.app_context():
-            event.remove(db.engine, "connect", _without_sorts_and_hashes)
-            db.engine.dispose()
-
-
-def _without_sorts_and_hashes(connection: Any, _record: object) -> None:
-    for way in ("hashjoin", "hashagg", "sort", "mergejoin", "material"):
-        connection.execute(f"SET enable_{way} = off")
-    connection.commit()
 
 
 def test_a_claim_says_why_and_holds_the_row_for_its_lease(app: Flask, team: Team) -> None:
@@ -162,17 +150,14 @@ def test_processes_share_the_work_and_each_row_goes_to_one(
     app: Flask, team: Team, settings: Settings, tmp_path: Path
 ) -> None:
     ids = many(app, team, 40)
-    env = environment(settings)
-    with running(script(CLAIMS), env, tmp_path) as one, running(script(CLAIMS), env, tmp_path) as two:
-        for each in (one, two):
-            each.wait_for("ready")
-        for each in (one, two):
-            each.tell("go")
+    with running(script(CLAIMS), environment(settings), tmp_path) as other:
+        other.wait_for("ready")
+        other.tell("go")
         mine = []
         while claims := claim(app, 3):
             mine += [str(each.integration_id) for each in claims]
-        assert (one.end(), two.end()) == (0, 0), (one.complained, two.complained)
-    found = mine + one.said[1:] + two.said[1:]
+        assert other.end() == 0, other.complained
+    found = mine + other.said[1:]
     assert Counter(found) == {str(each): 1 for each in ids}
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from portal import clock
-from portal.database import db, reading, unit_of_work
+from portal.database import reading, unit_of_work
 from portal.integrations.calls import DEADLINE
 from portal.integrations.models import Integration
 from portal.messaging import Message, MessageStatus, carriers, claims, mending, queue, sending
@@ -27,6 +27,7 @@ from portal.providers.base import Outcome
 from portal.settings import Settings
 from tests.messaging.kit import NOW, Post, ended
 from tests.support.people import Team
+from tests.support.plans import without_sorts_and_hashes
 from tests.support.processes import running, script
 
 SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
@@ -71,21 +72,8 @@ def test_the_longest_due_come_first_and_no_more_than_asked_for(app: Flask, post:
 def test_the_limit_holds_whatever_plan_postgresql_chooses(app: Flask, team: Team) -> None:
     """As a subquery of an update it would be run again for each row when there is nothing to sort or hash with."""
     many(app, team, 20)
-    with app.app_context():
-        event.listen(db.engine, "connect", _without_sorts_and_hashes)
-        db.engine.dispose()
-    try:
+    with without_sorts_and_hashes(app):
         assert len(claim(app, 3)) == 3
-    finally:  # other tests may get the same engine
-        with app.app_context():
-            event.remove(db.engine, "connect", _without_sorts_and_hashes)
-            db.engine.dispose()
-
-
-def _without_sorts_and_hashes(connection: Any, _record: object) -> None:
-    for way in ("hashjoin", "hashagg", "sort", "mergejoin", "material"):
-        connection.execute(f"SET enable_{way} = off")
-    connection.commit()
 
 
 def test_eight_threads_share_the_work_and_keep_to_the_limit(app: Flask, post: Post, team: Team) -> None:
