@@ -10,6 +10,7 @@ from portal.health import recording
 from portal.health.claims import LIVE, Claim
 from portal.health.recording import REFUSALS, Finding
 from portal.integrations.models import CheckKind, Integration, Status
+from portal.integrations.rechecking import AFTER_A_FAILED_SEND
 from portal.integrations.service import FAILURES_TO_ERROR
 from portal.providers.base import Report, SendOutcome
 
@@ -23,9 +24,9 @@ def note(integration_id: uuid.UUID, outcome: SendOutcome) -> None:
     row = db.session.scalar(query.execution_options(populate_existing=True))
     if row is None:
         return
-    refused = outcome.outcome in REFUSALS
-    ends = outcome.ok and row.status == Status.ERROR and row.error_class in REFUSALS
-    if not refused and not ends:
+    refused, is_known = outcome.outcome in REFUSALS, row.status == Status.ERROR and row.error_class in REFUSALS
+    ends = outcome.ok and is_known
+    if not ends and (not refused or (is_known and _was_just_seen(row))):
         return
     row.check_token = new_id()
     if refused:
@@ -36,3 +37,9 @@ def note(integration_id: uuid.UUID, outcome: SendOutcome) -> None:
         steps=(), outcome=outcome.outcome, error=outcome.error, response_time_ms=outcome.response_time_ms or 0
     )
     recording.record([Finding(claim, report, clock.now(), is_proof=True)])
+
+
+def _was_just_seen(row: Integration) -> bool:
+    """Return whether many messages that are refused at once are one thing to write down."""
+    last = row.last_health_check
+    return last is not None and clock.now() - AFTER_A_FAILED_SEND < last <= clock.now()

@@ -6,8 +6,11 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import func, select
 
+from portal.database import reading
 from portal.health import checks
+from portal.health.models import HealthLog
 from portal.integrations.models import CheckKind, Integration
 from portal.messaging import Channel
 from portal.providers.base import Outcome, Report
@@ -36,7 +39,7 @@ def check(app: Flask, row: Integration, kind: CheckKind) -> None:
 def test_a_dead_workflow_is_an_outage_until_a_message_is_taken(
     app: Flask, post: Post, time: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = [DEAD, SENT, DEAD]
+    answers = [DEAD, DEAD, SENT, SENT, DEAD]
     monkeypatch.setattr(type(TEAMS), "send_chat", lambda *_: answers.pop(0))
     passes = Report(steps=(), outcome=Outcome.OK, error=None, response_time_ms=3)
     monkeypatch.setattr(type(TEAMS), "probe", lambda *_: passes)
@@ -45,8 +48,10 @@ def test_a_dead_workflow_is_an_outage_until_a_message_is_taken(
     def row() -> Integration:
         return load(app, teams)
 
-    first = post.put(channel=Channel.CHAT, pinned=teams)
+    first, _second = (post.put(channel=Channel.CHAT, pinned=teams) for _ in range(2))
     post.work()
+    with app.app_context(), reading() as session:
+        assert session.scalar(select(func.count()).select_from(HealthLog)) == 1, "many at once are one outage"
     assert (row().status, row().condition, row().error_message) == ("error", "reauth", "It said login refused.")
     look(app)
     assert (only(app).integration_id, only(app).resolved_at) == (teams, None)
