@@ -220,7 +220,7 @@ def _addresses(draft: Draft, errors: dict[str, str]) -> list[str]:
             ascii_email(address)
         except (ValueError, BadEmail):
             shown = strip_controls(text, keep="").strip()[:80]
-            errors["addresses"] = f"{shown} is no email address. Write it like name@example.org."
+            errors["addresses"] = f'"{shown}" is no email address. Write it like name@example.org.'
             return []
         found[address] = None
     if not found:

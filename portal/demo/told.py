@@ -52,7 +52,7 @@ def _drafts(slack: uuid.UUID | None, teams: uuid.UUID | None) -> Iterator[Draft]
         only = Minimum.CRITICAL
         yield Draft(kind=ChannelKind.CHAT, name="Branch office in Teams", integration_id=str(teams), minimum=only)
     daily = Draft(name="Front desk, each morning", mode=Mode.DIGEST, digest_at="08:30")
-    yield replace(daily, audience=Audience.ADDRESSES, addresses=("office@northline.example",))
+    yield replace(daily, audience=Audience.ADDRESSES, addresses=("desk@northline.example",))
 
 
 def tell(*, organization_id: uuid.UUID, since: datetime, until: datetime) -> None:

@@ -157,8 +157,8 @@ def upper_first(text: str) -> str:
 
 
 FILTERS = (
-    ago, span, day, iso, full_time, clock_time, duration, down_time, uptime, stretch, number, percent, plural,
-    lower_first, upper_first,
+    ago, span, day, iso, full_time, minute_time, clock_time, duration, down_time, uptime, stretch, number, percent,
+    plural, lower_first, upper_first,
 )  # fmt: skip
 
 

@@ -92,7 +92,8 @@
 
   function returnFocus() {
     const known = drawer.opener?.isConnected ? drawer.opener : drawer.key && find(drawer.key);
-    (known || find("#main"))?.focus();
+    const menu = known && !known.checkVisibility() && known.closest("details.menu");
+    (menu ? find("summary", menu) : known || find("#main"))?.focus();
   }
 
   /** Take the drawer away and give the list its address back; ask first when something was typed. */
@@ -162,7 +163,11 @@
   }
 
   const closeMenus = (keep) => all("details.menu[open]").filter((menu) => !keep?.(menu)).map((menu) => (menu.open = false));
-  on("click", ({ target }) => closeMenus((menu) => menu.contains(target) && !target.closest("a, button")));
+  on("click", ({ target }) => {
+    const chosen = target.closest("details.menu[open] button");
+    closeMenus((menu) => menu.contains(target) && !target.closest("a, button"));
+    if (chosen) find("summary", chosen.closest("details")).focus(); // the button itself is hidden from now on
+  });
   on("keydown", (event) => {
     if (event.key !== "Escape") return;
     const menu = event.target.closest("details.menu[open]");
@@ -505,15 +510,23 @@
     if (xhr.status !== 422) elt.closest("dialog.dialog")?.close();
   });
   // A part that is replaced keeps what a person opened in it, and the place of the focus.
-  const FOCUSABLE = "a[href], button, input, select, textarea, summary";
-  const kept = { open: [], holder: "", index: -1 };
+  const places = (root) => all("a[href], button, input, select, textarea, summary", root).filter((each) => each.checkVisibility());
+  const kept = { open: [], holder: "", index: -1, looks: "" };
+
+  /** What tells a control from the others around it, also after it was drawn anew. */
+  function looks(control) {
+    const address = control.getAttribute("href") ?? control.form?.getAttribute("action");
+    return [control.tagName, control.name, address, control.getAttribute("aria-label") ?? control.textContent.trim()].join();
+  }
 
   function remember(target) {
     const active = document.activeElement;
     kept.open = all("details[open][id]", target).map((details) => details.id);
     if (active === document.body || !target.contains(active)) return;
-    const holder = active.closest("[id]:not(:focus)");
-    Object.assign(kept, { holder: holder.id, index: all(FOCUSABLE, holder).indexOf(active) });
+    const menu = active.closest("details.menu"); // is closed afterwards
+    const spot = menu ? find("summary", menu) : active;
+    const holder = spot.closest("[id]:not(:focus)");
+    Object.assign(kept, { holder: holder.id, index: places(holder).indexOf(spot), looks: looks(spot) });
   }
 
   /** A control that stayed in place while the form around it was replaced: tie it to what is said about it now. */
@@ -527,8 +540,10 @@
 
   function putBack() {
     kept.open.splice(0).forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
-    const places = all(FOCUSABLE, document.getElementById(kept.holder) ?? document.createElement("i"));
-    if (document.activeElement === document.body) (places[kept.index] ?? places[0])?.focus({ preventScroll: true });
+    const holder = document.getElementById(kept.holder);
+    const found = holder && document.activeElement === document.body ? places(holder) : [];
+    const same = [found[kept.index], ...found].find((place) => place && looks(place) === kept.looks);
+    (same ?? found[kept.index] ?? found[0])?.focus({ preventScroll: true });
     kept.holder = "";
   }
 

@@ -93,8 +93,8 @@ def test_a_channel_is_added_changed_switched_off_and_deleted(app: Flask, admin: 
     ("sent", "said"),
     [
         ({"addresses": ""}, "Enter at least one email address."),
-        ({"addresses": "a@example.org\nnobody"}, "nobody is no email address."),
-        ({"addresses": "a@example.org\r\nBcc: b@example.org"}, "Bcc: b@example.org is no email address."),
+        ({"addresses": "a@example.org\nnobody"}, '"nobody" is no email address.'),
+        ({"addresses": "a@example.org\r\nBcc: b@example.org"}, '"Bcc: b@example.org" is no email address.'),
         ({"addresses": "\n".join(f"a{number}@example.org" for number in range(21))}, "Enter at most 20 addresses"),
         ({"audience": "members"}, "Choose at least one member."),
         ({"audience": "members", "member_ids": str(uuid.uuid4())}, "Choose at least one member."),
