@@ -27,11 +27,13 @@ run: setup ## serve on http://127.0.0.1:8000 (more: make run ARGS="--port 9000")
 demo: setup ## serve a filled organization wired to the sandbox
 	@PORTAL_INSTANCE_DIR=$${PORTAL_INSTANCE_DIR:-instance/demo} exec $(BIN)/portal demo --reset --serve $(ARGS)
 
-# Files of one room stay on one worker, so that what they share is made once.
+# Tests of one file stay on one worker, so that what they share is made once; conftest.py says which file comes when.
+# Each worker would compile every test anew, and each process that a test starts the portal, if nothing were kept.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: ## lint, unit, PostgreSQL and browser tests
 	@$(SETUP) --test
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: ## the long tests, and pictures of the style guide
 	@$(SETUP) --test

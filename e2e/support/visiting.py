@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, expect
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Request, Response
 
 from e2e.support import accessibility
 from e2e.support.accessibility import NARROW, WIDE
@@ -14,6 +14,15 @@ from e2e.support.canary import leaks
 
 POLICY = """document.addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI, sourceFile}) =>
   console.error(`CSP: ${violatedDirective} ${blockedURI} ${sourceFile}`));"""
+TOASTS = """window.portalToasts = new Set();
+new MutationObserver((changes) => changes.forEach(({addedNodes}) => addedNodes.forEach((node) => {
+  const inside = node instanceof Element ? [node, ...node.querySelectorAll(".toast")] : [];
+  inside.filter((each) => each.matches(".toast")).forEach((toast) => portalToasts.add(toast));
+}))).observe(document, {childList: true, subtree: true});"""
+"""Remembers every toast of a page: on a slow machine one may be gone before anybody looks."""
+TOLD = """() => [...window.portalToasts].map((toast) =>
+  toast.portalHeard || (toast.isConnected && !toast.checkVisibility()) ? "" : toast.textContent)"""
+HEARD = "(number) => { [...window.portalToasts][number].portalHeard = true; }"
 REPORTED_ELSEWHERE = "Failed to load resource"
 """The browser says so of every answer that is an error; the answers themselves are watched."""
 
@@ -42,6 +51,7 @@ class Visitor:
         self._context.set_default_timeout(15_000)
         if script:
             self._context.add_init_script(POLICY)
+            self._context.add_init_script(TOASTS)
         if cookie:
             self._context.add_cookies([cookie])
         self.page: Page = self._context.new_page()
@@ -166,8 +176,18 @@ class Visitor:
         return self.page.locator(".stats .stat").filter(has_text=label)
 
     def said(self, text: str | re.Pattern[str]) -> None:
-        """Wait for a toast."""
-        expect(self.page.locator(".toast").filter(has_text=text).last).to_be_visible()
+        """Wait for a toast with these words that was not waited for before; it may be gone again by now."""
+        told: list[str] = []
+        for _ in range(200):
+            # A page that is just being left cannot be asked.
+            with suppress(Error):
+                told = [" ".join(each.split()) for each in self.page.evaluate(TOLD)]
+                found = [number for number, each in enumerate(told) if _says(each, text)]
+                if found:
+                    self.page.evaluate(HEARD, found[-1])
+                    return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"no toast says {text!r}: {told}")
 
     def fill(self, **values: str) -> None:
         """Type into the drawer's controls, each found by its name."""
@@ -179,3 +199,7 @@ class Visitor:
         for name, value in values.items():
             self.page.locator(f"main [name={name}]").fill(value)
         self.page.locator("main").get_by_role("button", name=button, exact=True).click()
+
+
+def _says(toast: str, text: str | re.Pattern[str]) -> bool:
+    return text.lower() in toast.lower() if isinstance(text, str) else text.search(toast) is not None

@@ -239,9 +239,14 @@ def test_a_look_that_finds_nothing_new_writes_nothing_and_scans_no_table(app: Fl
         connection.exec_driver_sql("ANALYZE")
         connection.commit()
     statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        statements.append(statement)
+
     with app.app_context():
-        event.listen(db.engine, "before_cursor_execute", lambda *each: statements.append(each[2]))
+        event.listen(db.engine, "before_cursor_execute", note)
         found = plan(app, evaluating.evaluate)
+        event.remove(db.engine, "before_cursor_execute", note)
     assert not [each for each in statements if each.startswith(("INSERT", "UPDATE"))]
     assert "ix_integrations_in_error" in found
     assert "SCAN integrations" not in found.replace("SCAN integrations USING INDEX ix_integrations_in_error", "")

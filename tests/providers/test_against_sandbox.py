@@ -39,6 +39,9 @@ BY_SLACK: dict[str, Value] = {"webhook_url": slack.HOOK}
 BY_TEAMS: dict[str, Value] = {"webhook_url": teams.HOOK}
 SECRETS = (sendgrid.API_KEY, twilio.AUTH_TOKEN, slack.HOOK[-20:], teams.HOOK[-40:])
 
+PATIENCE = 60.0
+"""Seconds for a call that is answered; a slow machine takes some."""
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Sandbox]:
@@ -55,7 +58,7 @@ def sandbox(running: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def context(sandbox: Sandbox) -> Context:
-    return sandbox_context(sandbox.url, deadline=5.0)
+    return sandbox_context(sandbox.url, deadline=PATIENCE)
 
 
 def test_sendgrid_from_test_to_email(sandbox: Sandbox, context: Context) -> None:
@@ -200,7 +203,7 @@ def test_faults_of_the_sandbox(
     sandbox: Sandbox, mode: str, probing: Outcome, sending: Outcome, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    context = sandbox_context(sandbox.url, deadline=0.25 if mode == "timeout" else 5.0)
+    context = sandbox_context(sandbox.url, deadline=0.25 if mode == "timeout" else PATIENCE)
     for slug in ("sendgrid", "twilio", "slack", "teams"):
         sandbox.fault(slug, mode=mode)
     calls: list[tuple[Callable[[], object], Outcome]] = [

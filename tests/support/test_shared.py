@@ -3,6 +3,9 @@
 import pytest
 from flask import Flask
 
+from portal.settings import Settings
+from tests.conftest import close, make_app
+from tests.support.plans import without_sorts_and_hashes
 from tests.support.shared import SharedApp
 
 
@@ -35,3 +38,12 @@ def test_another_route_is_refused() -> None:
     app.add_url_rule("/more", view_func=lambda: "more")
     with pytest.raises(AssertionError, match="start_app"):
         shared.restore()
+
+
+def test_who_still_listens_to_the_engine_is_named(settings: Settings) -> None:
+    app = make_app(settings)
+    shared = SharedApp(app)
+    with without_sorts_and_hashes(app), pytest.raises(AssertionError, match="listens"):
+        shared.restore()
+    shared.restore()
+    close(app)
