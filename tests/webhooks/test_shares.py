@@ -14,12 +14,13 @@ def unlimited(_webhook_id: uuid.UUID) -> int:
 
 def begin(shares: Shares, webhook_id: uuid.UUID, count: int, now: float = 0.0) -> None:
     for _ in range(count):
-        shares.began(webhook_id, now)
+        shares.claimed(webhook_id, now)
+        shares.began(webhook_id)
 
 
 def finish(shares: Shares, webhook_id: uuid.UUID, count: int, seconds: float, now: float = 0.0) -> None:
     for _ in range(count):
-        shares.ended(webhook_id, seconds, now)
+        shares.ended(webhook_id, seconds, now, begun=True)
 
 
 def given(shares: Shares, *waiting: uuid.UUID, free: int, now: float = 0.0) -> dict[uuid.UUID, int]:
