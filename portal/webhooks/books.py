@@ -132,7 +132,7 @@ class Books:
             self._bell.ring()
 
     def give_back(self, claimed: Claimed) -> None:
-        """Let somebody claim it anew: it was not sent, and will not be."""
+        """Let somebody claim anew what was not sent, and will not be."""
         self._new_too_late.append(claimed)
         self._bell.ring()
 
@@ -212,11 +212,11 @@ class Books:
             self._hand_over(jobs)
 
     def _take_in(self) -> None:
-        """Take over what was handed in."""
-        while self._new:
-            self._results.append(self._new.popleft())
+        """Take over what was handed in: results last, as one of them may be why others were given back before."""
         while self._new_too_late:
             self._too_late.append(self._new_too_late.popleft())
+        while self._new:
+            self._results.append(self._new.popleft())
 
     def _written(self) -> None:
         """Forget what is committed."""

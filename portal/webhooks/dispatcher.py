@@ -105,8 +105,7 @@ class Dispatcher:
         while found := self._lookups.take():
             self._lines.add(found)
         if self._stopping.is_set():
-            for _, claimed, _ in self._lines.clear():
-                self._give_back(claimed)
+            self._give_back(self._lines.clear_all())
         while self._wire.free and (found := self._lines.take()):
             self._start_one(*found)
         for (endpoint, claimed, request), reply in self._wire.turn(TURN_SECONDS):
@@ -124,7 +123,7 @@ class Dispatcher:
     def _start_one(self, endpoint: Endpoint, claimed: Claimed, found: Address | NetworkError) -> None:
         """Begin to send a delivery; one that cannot be begun ends here and holds back no other."""
         if time.monotonic() - self._flying.since(claimed) > LATEST_START:
-            self._give_back(claimed)
+            self._give_back([claimed], LATEST_START)
             return
         if isinstance(found, NetworkError):
             self._fail(endpoint, claimed, Reply(error=sending.error_of(found), detail=str(found)))
@@ -138,10 +137,11 @@ class Dispatcher:
             return
         self._flying.began(claimed, limited=endpoint.rate_limit is not None)
 
-    def _give_back(self, claimed: Claimed) -> None:
-        """Let somebody claim anew what waited too long for its address or its place, or was not begun before a stop."""
-        self._flying.ended(claimed, LATEST_START, begun=False)
-        self._books.give_back(claimed)
+    def _give_back(self, unsent: Sequence[Claimed], seconds: float | None = None) -> None:
+        """Let somebody claim anew what will not be sent; `seconds` where it waited so long for its webhook."""
+        for each in unsent:
+            self._flying.ended(each, seconds, begun=False)
+            self._books.give_back(each)
 
     def _fail(self, endpoint: Endpoint, claimed: Claimed, reply: Reply) -> None:
         self._finish(endpoint, claimed, reply, None)
@@ -155,3 +155,5 @@ class Dispatcher:
             fault = Reply(error=INTERNAL, detail="The portal could not read the answer; see its log.")
             outcome = recording.outcome_of(endpoint, claimed, fault, now=clock.now(), request=request)
         self._books.put(outcome)
+        if outcome.verdict.disables or outcome.verdict.pause_until:
+            self._give_back(self._lines.clear(endpoint.webhook_id))  # it wants no more now

@@ -54,8 +54,8 @@ class Flying:
             if limited:
                 self._began_at.setdefault(claimed.webhook_id, deque()).append(time.monotonic())
 
-    def ended(self, claimed: Claimed, seconds: float, *, begun: bool) -> None:
-        """Note that one has its result after so many seconds; it stays known until that is recorded."""
+    def ended(self, claimed: Claimed, seconds: float | None, *, begun: bool) -> None:
+        """Note that one is over, None where that says nothing of its webhook; it stays known until it is forgotten."""
         with self._guard:
             self._open -= 1
             self._shares.ended(claimed.webhook_id, seconds, time.monotonic(), begun=begun)
@@ -131,11 +131,13 @@ class Lines:
         webhook_id = next(filter(self._flying.has_place, self._lines), None)
         return None if webhook_id is None else self._pop(webhook_id)
 
-    def clear(self) -> list[Found]:
-        """Let all go, and return them."""
-        found = [each for line in self._lines.values() for each in line]
-        self._lines.clear()
-        return found
+    def clear(self, webhook_id: uuid.UUID) -> list[Claimed]:
+        """Let those of a webhook go, and return them."""
+        return [claimed for _, claimed, _ in self._lines.pop(webhook_id, ())]
+
+    def clear_all(self) -> list[Claimed]:
+        """Let everybody go, and return them."""
+        return [each for webhook_id in list(self._lines) for each in self.clear(webhook_id)]
 
     def _pop(self, webhook_id: uuid.UUID) -> Found:
         line = self._lines.pop(webhook_id)

@@ -56,13 +56,14 @@ class Shares:
         """Note that a claimed one is under way."""
         self._paces[webhook_id].flying += 1
 
-    def ended(self, webhook_id: uuid.UUID, seconds: float, now: float, *, begun: bool) -> None:
-        """Note that a claimed one is over after so many seconds, whether or not it was ever under way."""
+    def ended(self, webhook_id: uuid.UUID, seconds: float | None, now: float, *, begun: bool) -> None:
+        """Note that a claimed one is over, whether or not it was ever under way; None where that says nothing of it."""
         pace = self._paces[webhook_id]
         pace.claimed -= 1
         pace.flying -= begun
         pace.since = now
-        pace.average = seconds if pace.average is None else pace.average + _WEIGHT * (seconds - pace.average)
+        if seconds is not None:
+            pace.average = seconds if pace.average is None else pace.average + _WEIGHT * (seconds - pace.average)
 
     def has_place(self, webhook_id: uuid.UUID, now: float) -> bool:
         """Return whether a claimed one may begin."""

@@ -294,13 +294,33 @@ class Warm:
     """Answers at once until it is quick for the dispatcher, then holds what comes until it is let go."""
 
     def __init__(self, receiver: Receiver) -> None:
-        self.holds, self.go_on = False, threading.Event()
+        self.holds, self.go_on, self.status = False, threading.Event(), 200
         receiver.answer = self
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:
         if self.holds:
             self.go_on.wait(10)
-        reply(handler, 200)
+        reply(handler, self.status)
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_what_was_claimed_ahead_of_one_that_wants_quiet_is_not_sent(
+    app: Flask, settings: Settings, team: Team, receiver: Receiver
+) -> None:
+    warm = Warm(receiver)
+    make_webhook(app, team.organization_id, receiver.url)
+    with dispatching(app, settings, concurrency=8):
+        emit(app, team.organization_id)
+        until(lambda: over(app))
+        warm.holds = True
+        emit(app, team.organization_id, count=14)
+        until(lambda: len(claimed(app)) == 14)
+        until(lambda: len(receiver.got) == 1 + 7)
+        warm.status = 410
+        warm.go_on.set()
+        until(lambda: not claimed(app))
+        assert sorted(each.attempt_number for each in deliveries(app)) == [0] * 7 + [1] * 8
+    assert len(receiver.got) == 1 + 7
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
