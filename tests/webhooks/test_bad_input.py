@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from portal import clock
 from portal.database import unit_of_work
 from portal.settings import Settings
-from portal.webhooks import dispatcher, lookups, recording, retention, service, verdict
+from portal.webhooks import books, dispatcher, lookups, recording, retention, service, verdict
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Webhook
 from portal.webhooks.retry import RetryPolicy
 from tests.support.disk import disk_of
@@ -37,8 +37,8 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher, "PAUSE_AFTER_FAULT", 0.02)
-    monkeypatch.setattr(dispatcher, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(books, "PAUSE_AFTER_FAULT", 0.02)
+    monkeypatch.setattr(books, "LOOK_EVERY", 0.05)
 
 
 class Held:

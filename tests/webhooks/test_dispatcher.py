@@ -45,6 +45,10 @@ def over(app: Flask) -> bool:
     return all(each.due_at is None for each in deliveries(app))
 
 
+def claimed(app: Flask) -> list[Delivery]:
+    return [each for each in deliveries(app) if each.lease_token is not None]
+
+
 def all_due(app: Flask) -> None:
     """Let the time of every retry come."""
     with app.app_context(), unit_of_work() as session:
@@ -284,3 +288,76 @@ def test_a_stop_finishes_what_is_under_way(app: Flask, settings: Settings, team:
         threading.Timer(0.2, go_on.set).start()
     (delivery,) = deliveries(app)
     assert delivery.status is DeliveryStatus.SUCCESS
+
+
+class Warm:
+    """Answers at once until it is quick for the dispatcher, then holds what comes until it is let go."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.holds, self.go_on, self.status = False, threading.Event(), 200
+        receiver.answer = self
+
+    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+        if self.holds:
+            self.go_on.wait(10)
+        reply(handler, self.status)
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_what_was_claimed_ahead_of_one_that_wants_quiet_is_not_sent(
+    app: Flask, settings: Settings, team: Team, receiver: Receiver
+) -> None:
+    warm = Warm(receiver)
+    make_webhook(app, team.organization_id, receiver.url)
+    with dispatching(app, settings, concurrency=8):
+        emit(app, team.organization_id)
+        until(lambda: over(app))
+        warm.holds = True
+        emit(app, team.organization_id, count=14)
+        until(lambda: len(claimed(app)) == 14)
+        until(lambda: len(receiver.got) == 1 + 7)
+        warm.status = 410
+        warm.go_on.set()
+        until(lambda: not claimed(app))
+        assert sorted(each.attempt_number for each in deliveries(app)) == [0] * 7 + [1] * 8
+    assert len(receiver.got) == 1 + 7
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_it_goes_on_sending_while_its_books_wait_for_the_database(
+    app: Flask, settings: Settings, team: Team, receiver: Receiver
+) -> None:
+    warm = Warm(receiver)
+    make_webhook(app, team.organization_id, receiver.url)
+    with dispatching(app, settings, concurrency=8):
+        emit(app, team.organization_id)
+        until(lambda: over(app))
+        warm.holds = True
+        emit(app, team.organization_id, count=30)
+        until(lambda: len(claimed(app)) == 14)
+        until(lambda: len(receiver.got) == 1 + 7)
+        with app.app_context(), unit_of_work():
+            warm.go_on.set()
+            until(lambda: len(receiver.got) == 1 + 14)
+        until(lambda: over(app))
+    assert len(receiver.got) == 31
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_a_stop_gives_back_what_was_claimed_ahead(
+    app: Flask, settings: Settings, team: Team, receiver: Receiver
+) -> None:
+    warm = Warm(receiver)
+    make_webhook(app, team.organization_id, receiver.url)
+    with dispatching(app, settings, concurrency=8):
+        emit(app, team.organization_id)
+        until(lambda: over(app))
+        warm.holds = True
+        emit(app, team.organization_id, count=20)
+        until(lambda: len(claimed(app)) == 14)
+        until(lambda: len(receiver.got) == 1 + 7)
+        threading.Timer(0.2, warm.go_on.set).start()
+    assert len(receiver.got) == 1 + 7
+    assert not claimed(app)
+    waiting = [each for each in deliveries(app) if each.due_at is not None]
+    assert [(each.attempt_number, each.due_at <= clock.now()) for each in waiting if each.due_at] == [(0, True)] * 13

@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from portal import clock
 from portal.database import on_wake, reading, unit_of_work
 from portal.settings import Settings
-from portal.webhooks import dead_letter_queries, deliveries, dispatcher, events, queries, queue, sending
+from portal.webhooks import books, dead_letter_queries, deliveries, dispatcher, events, queries, queue, sending
 from portal.webhooks.dead_letter_queries import DeadLetterFilters
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.exchange import Reply
@@ -53,7 +53,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(books, "LOOK_EVERY", 0.05)
 
 
 def replay(app: Flask, team: Team, delivery: Delivery) -> None:

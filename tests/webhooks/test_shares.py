@@ -2,24 +2,30 @@
 
 import uuid
 
-from portal.webhooks.shares import SLOW, Shares
+from portal.webhooks.shares import QUICK, SLOW, Shares
 
 MOST = 64
 A, B, C = (uuid.UUID(int=number) for number in range(1, 4))
 
 
 def unlimited(_webhook_id: uuid.UUID) -> int:
-    return MOST
+    return 2 * MOST
 
 
 def begin(shares: Shares, webhook_id: uuid.UUID, count: int, now: float = 0.0) -> None:
     for _ in range(count):
-        shares.began(webhook_id, now)
+        shares.claimed(webhook_id, now)
+        shares.began(webhook_id)
+
+
+def claim(shares: Shares, webhook_id: uuid.UUID, count: int) -> None:
+    for _ in range(count):
+        shares.claimed(webhook_id, 0.0)
 
 
 def finish(shares: Shares, webhook_id: uuid.UUID, count: int, seconds: float, now: float = 0.0) -> None:
     for _ in range(count):
-        shares.ended(webhook_id, seconds, now)
+        shares.ended(webhook_id, seconds, now, begun=True)
 
 
 def given(shares: Shares, *waiting: uuid.UUID, free: int, now: float = 0.0) -> dict[uuid.UUID, int]:
@@ -31,8 +37,32 @@ def test_an_unknown_one_has_a_quarter_and_a_quick_one_all_but_an_eighth() -> Non
     assert given(shares, A, free=MOST) == {A: 16}
     begin(shares, A, 16)
     assert shares.full(0.0) == [A]
-    finish(shares, A, 16, 0.05)
-    assert given(shares, A, free=MOST) == {A: 56}
+    assert not shares.has_place(A, 0.0)
+    finish(shares, A, 16, QUICK * 2)
+    assert given(shares, A, free=2 * MOST) == {A: 56}
+
+
+def test_of_a_quick_one_as_many_are_claimed_ahead_as_may_be_under_way() -> None:
+    shares = Shares(MOST)
+    begin(shares, A, 1)
+    finish(shares, A, 1, QUICK)
+    assert given(shares, A, free=2 * MOST) == {A: 112}
+    begin(shares, A, 56)
+    assert not shares.has_place(A, 0.0)
+    claim(shares, A, 56)
+    assert shares.unbegun(A) == 56
+    assert shares.full(0.0) == [A]
+    assert not shares.has_place(A, 0.0)
+    finish(shares, A, 1, QUICK)
+    assert shares.has_place(A, 0.0)
+
+
+def test_nothing_is_claimed_ahead_of_one_that_turned_slow() -> None:
+    shares = Shares(MOST)
+    begin(shares, A, 1)
+    finish(shares, A, 1, 0.01)
+    begin(shares, A, 7)
+    assert given(shares, A, free=2 * MOST, now=SLOW * 2) == {A: 1}
 
 
 def test_a_slow_one_has_an_eighth() -> None:

@@ -1,0 +1,258 @@
+"""Keeps the dispatcher's books: a thread that records what came of deliveries and claims the next, in one transaction.
+
+It waits for the database while the dispatcher's own thread sends.
+"""
+
+import logging
+import math
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from portal import clock
+from portal.database import db, unit_of_work
+from portal.webhooks import queue, recording, sending
+from portal.webhooks.flying import Flying
+from portal.webhooks.models import Webhook
+from portal.webhooks.queue import Claimed
+from portal.webhooks.recording import Outcome
+from portal.webhooks.sending import Endpoint
+
+log = logging.getLogger("portal.webhooks")
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks for due deliveries when nobody wakes the dispatcher; retries come due by themselves."""
+GROUP_SECONDS: Final = 0.025
+GROUP_MOST: Final = 200
+"""Results are written together: so many, or after so many seconds."""
+GATHER_SECONDS: Final = 0.004
+GATHER_LONGER: Final = 0.025
+"""Seconds between two looks while commits wake the dispatcher one after the other; longer where a look finds MANY."""
+MANY: Final = 4
+REFILL_SECONDS: Final = 0.002
+"""Seconds between two looks while more waits than there are places: as soon as a quarter of those has results."""
+READ_AGAIN: Final = timedelta(seconds=5)
+"""How long a webhook's settings are taken as they were read."""
+PAUSE_AFTER_FAULT: Final = 1.0
+Job = tuple[Endpoint, Claimed]
+
+
+class Bell:
+    """Wakes one thread; rung before that waits, it does not wait. Lighter than an event, and clears itself."""
+
+    def __init__(self) -> None:
+        """Begin silent."""
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """Wake who waits. Any thread may call it."""
+        with suppress(RuntimeError):  # rung before, and not heard yet
+            self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it rings, up to so many seconds."""
+        self._lock.acquire(timeout=max(0.0, seconds))
+
+
+class Books:
+    """The thread beside the one that sends. That hands results in, and gets what was claimed."""
+
+    def __init__(self, app: Flask, flying: Flying, *, places: int, hand_over: Callable[[Sequence[Job]], None]) -> None:
+        """Prepare it.
+
+        Args:
+            app: whose database is served.
+            flying: what is claimed.
+            places: requests at the same time.
+            hand_over: takes what was claimed; is also called with nothing, once no more will be.
+        """
+        self._app = app
+        self._flying = flying
+        self._quarter = max(1, places // 4)
+        self._hand_over = hand_over
+        self._thread = threading.Thread(target=self._run, name="webhook-books", daemon=True)
+        self._bell = Bell()
+        self._stopping = self._sender_ended = self.closed = False
+        self._woken = True
+        self._new: deque[Outcome] = deque()
+        self._new_too_late: deque[Claimed] = deque()
+        self._results: list[Outcome] = []
+        """What came out of the deque stays here until it is committed."""
+        self._too_late: list[Claimed] = []
+        self._oldest_result = self._not_before = 0.0
+        self._next_look = self._last_look = 0.0
+        self._gather = GATHER_SECONDS
+        self._backlog = False
+        self._endpoints: dict[uuid.UUID, Endpoint] = {}
+
+    def start(self) -> None:
+        """Begin to claim."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look for due deliveries soon. Any thread may call it.
+
+        Once is enough until the next look: that begins its transaction after it took the wish back, and so sees all
+        that was committed before.
+        """
+        if not self._woken:
+            self._woken = True
+            self._bell.ring()
+
+    def stop_claiming(self) -> None:
+        """Claim nothing more; `closed` says when that is so."""
+        self._stopping = True
+        self._bell.ring()
+
+    def finish(self) -> None:
+        """End once all is written that was handed in: nothing more will be. For the thread that sends."""
+        self._sender_ended = True
+        self._bell.ring()
+
+    def join(self, timeout: float) -> None:
+        """Wait for its end."""
+        self._thread.join(timeout)
+
+    def put(self, outcome: Outcome) -> None:
+        """Hand a result in. For the thread that sends, as give_back() is."""
+        if not self._new:
+            self._oldest_result = time.monotonic()
+        self._new.append(outcome)
+        count = len(self._new)
+        if count in (1, self._quarter, GROUP_MOST) or not self._flying.open:
+            self._bell.ring()
+
+    def give_back(self, claimed: Claimed) -> None:
+        """Let somebody claim anew what was not sent, and will not be."""
+        self._new_too_late.append(claimed)
+        self._bell.ring()
+
+    def _run(self) -> None:
+        with self._app.app_context():
+            while not (self._sender_ended and self._is_empty()):
+                try:
+                    self._turn()
+                except Exception:  # the job runner: a fault of ours must not end the deliveries of everybody
+                    log.exception("the dispatcher stumbled; it goes on")
+                    db.session.remove()
+                    time.sleep(PAUSE_AFTER_FAULT)
+
+    def _is_empty(self) -> bool:
+        return not (self._new or self._new_too_late or self._results or self._too_late)
+
+    def _turn(self) -> None:
+        if self._stopping and not self.closed:
+            self.closed = True
+            self._hand_over(())
+        if time.monotonic() >= self._exchange_at():
+            self._try_exchange()
+        self._bell.wait(min(LOOK_EVERY, self._exchange_at() - time.monotonic()))
+
+    def _exchange_at(self) -> float:
+        """Return when to write and claim next."""
+        until = self._record_at()
+        if not self.closed:
+            until = min(until, self._look_at())
+        return max(until, self._not_before)
+
+    def _record_at(self) -> float:
+        """Return when to write the results: when they are many or old, or places wait for the next deliveries."""
+        if self._is_empty():
+            return math.inf
+        count = len(self._new) + len(self._results)
+        if count >= GROUP_MOST:
+            return 0.0
+        if (self._backlog and count >= self._quarter) or (not self._flying.open and (self._backlog or self.closed)):
+            return self._last_look + REFILL_SECONDS
+        return (self._oldest_result if count else self._last_look) + GROUP_SECONDS
+
+    def _look_at(self) -> float:
+        """Return when to look for due deliveries next; wake-ups that come one after the other share a look."""
+        return min(self._next_look, self._last_look + self._gather) if self._woken else self._next_look
+
+    def _try_exchange(self) -> None:
+        """Write and claim; where the database cannot, keep the results and go on with what is under way."""
+        try:
+            self._exchange()
+        except SQLAlchemyError as error:
+            log.exception("results and claims wait for the database")
+            db.session.remove()
+            self._not_before = time.monotonic() + PAUSE_AFTER_FAULT
+            if isinstance(error, IntegrityError):
+                recording.record_singly(self._results, clock.now())
+                self._flying.forget(each.done.claimed for each in self._results)
+                self._results = []
+
+    def _exchange(self) -> None:
+        """Write the results and claim the next deliveries, in one transaction."""
+        self._take_in()
+        now = clock.now()
+        self._woken, self._last_look = False, time.monotonic()
+        self._next_look = self._last_look + LOOK_EVERY
+        with unit_of_work():
+            recording.record(self._results, now)
+            queue.give_back(self._too_late, now)
+            claimed = [] if self.closed else self._claim(now)
+            endpoints = self._read({each.webhook_id for each in claimed})
+        self._written()
+        if not self._backlog:
+            self._gather = GATHER_LONGER if len(claimed) >= MANY else GATHER_SECONDS
+        jobs = [(endpoints[each.webhook_id], each) for each in claimed if each.webhook_id in endpoints]
+        if jobs:
+            self._flying.claimed((claim for _, claim in jobs), self._last_look)
+            self._hand_over(jobs)
+
+    def _take_in(self) -> None:
+        """Take over what was handed in: results last, as one of them may be why others were given back before."""
+        while self._new_too_late:
+            self._too_late.append(self._new_too_late.popleft())
+        while self._new:
+            self._results.append(self._new.popleft())
+
+    def _written(self) -> None:
+        """Forget what is committed."""
+        for webhook_id in {each.endpoint.webhook_id for each in self._results if each.verdict.disables}:
+            self._endpoints.pop(webhook_id, None)
+        self._flying.forget([*(each.done.claimed for each in self._results), *self._too_late])
+        self._results, self._too_late = [], []
+
+    def _claim(self, now: datetime) -> list[Claimed]:
+        """Claim as many as there is room for."""
+        free, ticks = self._flying.free, self._last_look
+        if free <= 0:
+            return []
+        full = self._flying.full(ticks)
+        waiting = dict(queue.waiting(now, but_for=full, limit=free))
+        places = self._flying.share_out(list(waiting), now=ticks, limit_of=self._limit_of)
+        ordered = {each for each, in_order in waiting.items() if in_order}
+        # What is recorded in this transaction may be due again.
+        flying = self._flying.known(ticks).difference(each.done.claimed.delivery_id for each in self._results)
+        claimed = queue.claim(places, ordered=ordered, but_for=flying, now=now)
+        if places or not full:
+            self._backlog = bool(claimed) and len(claimed) == sum(places.values())
+        return claimed
+
+    def _limit_of(self, webhook_id: uuid.UUID) -> int | None:
+        endpoint = self._endpoints.get(webhook_id)
+        return endpoint.rate_limit if endpoint else None
+
+    def _read(self, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Endpoint]:
+        """Return the endpoints of webhooks, read again where they were read a while ago."""
+        now = clock.now()
+        known = {each: self._endpoints[each] for each in ids if each in self._endpoints}
+        # A clock that was set back must not make them last longer.
+        fresh = {each: found for each, found in known.items() if now < found.good_until <= now + READ_AGAIN}
+        missing = [each for each in ids if each not in fresh]
+        rows = db.session.scalars(select(Webhook).where(Webhook.id.in_(missing))).all() if missing else []
+        fresh |= {row.id: sending.endpoint_of(row, now=now, good_until=now + READ_AGAIN) for row in rows}
+        self._endpoints |= fresh
+        return fresh
