@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings as hypothesis_settings
 
 from portal import create_app, keyring, migrating
 from portal.accounts.hashing import use_hasher
@@ -27,6 +28,10 @@ Flask.jinja_options = {"bytecode_cache": SharedTemplates()}
 MASTER_KEYS = "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 TEMPLATE = "portal_template"
 KINDS = ("sqlite", "postgresql")
+
+# A busy machine may stop any single example for a while; pytest's own time limit is enough.
+hypothesis_settings.register_profile("unhurried", deadline=None)
+hypothesis_settings.load_profile("unhurried")
 
 
 def settings_for(folder: Path, database_url: str = "") -> Settings:

@@ -5,7 +5,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portal.health.figures import LONGEST_GAP, RATIO, Check, Figures, bucket, fold, percentile
@@ -18,13 +18,15 @@ def at(minutes: float, status: str = "success", milliseconds: int | None = 80) -
     return Check(START + timedelta(minutes=minutes), status, milliseconds)
 
 
+@example([24], 0.5)
 @given(st.lists(st.integers(0, 60_000), min_size=1, max_size=300), st.sampled_from([0.5, 0.95, 0.99]))
 def test_a_percentile_is_within_seven_percent_of_the_raw_one(times: list[int], share: float) -> None:
     exact = sorted(times)[max(1, math.ceil(share * len(times))) - 1]
     found = Figures()
     for each in times:
         found.note(at(0, milliseconds=each))
-    assert found.percentile(share) == pytest.approx(max(exact, 1), rel=0.07, abs=0.6)
+    # The middle of a bucket, and then rounded to whole milliseconds: the one comes on top of the other.
+    assert found.percentile(share) == pytest.approx(max(exact, 1), abs=0.07 * exact + 0.5)
 
 
 @given(st.lists(st.integers(1, 60_000), min_size=2, max_size=100), st.integers(1, 99))
