@@ -7,7 +7,7 @@
 
 BIN := .venv/bin
 UV ?= uv
-WORKERS ?= 3
+WORKERS ?= 4
 TYPED := .ci/setup.py conftest.py $(wildcard portal wsgi.py migrations tests e2e benchmarks)
 
 # The first Python on the PATH that is new enough; `make run PYTHON=/path/to/python3` chooses another.
