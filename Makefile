@@ -30,10 +30,12 @@ demo: setup ## serve a filled organization wired to the sandbox
 # Tests of one file stay on one worker, so that what they share is made once; conftest.py says which file comes when.
 # Each worker would compile every test anew, and each process that a test starts the portal, if nothing were kept.
 test: export PYTHONDONTWRITEBYTECODE :=
+# Style and types are looked at meanwhile; what they complain of is shown at the end.
 test: ## lint, unit, PostgreSQL and browser tests
 	@$(SETUP) --test
-	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@log=$$(mktemp); $(MAKE) --no-print-directory lint >"$$log" 2>&1 & lint=$$!; failed=0; \
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) || failed=$$?; \
+	wait $$lint || { cat "$$log"; failed=1; }; rm -f "$$log"; exit $$failed
 
 soak: ## the long tests, and pictures of the style guide
 	@$(SETUP) --test

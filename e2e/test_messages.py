@@ -12,6 +12,11 @@ from portal.messaging import Channel, Message, MessageStatus, queue
 from portal.sandbox import Sandbox
 
 
+def sent(mail: Sandbox) -> int:
+    """Return how often the message went out; the mailbox that failed may have raised an alert, which is sent too."""
+    return sum(each["subject"] == "Payroll is down" for each in mail.outbox)
+
+
 def test_a_message_goes_to_the_next_carrier_and_again_when_a_person_says_so(
     visitor: Visitor, seeds: Seeder, place: Place, mail: Sandbox
 ) -> None:
@@ -30,7 +35,7 @@ def test_a_message_goes_to_the_next_carrier_and_again_when_a_person_says_so(
     rows = visitor.page.get_by_role("table", name="Tries").locator("tbody tr")
     expect(rows.nth(0)).to_contain_text(re.compile(r"Email relay.*Sent.*Taken over as", re.DOTALL))
     expect(rows.nth(1)).to_contain_text(re.compile(r"Careers mailbox.*Login refused.*refused the user name", re.DOTALL))
-    assert len(mail.outbox) == 1
+    assert sent(mail) == 1
     visitor.look()
 
     with seeds.writing() as session:
@@ -48,4 +53,4 @@ def test_a_message_goes_to_the_next_carrier_and_again_when_a_person_says_so(
     visitor.said("The message is queued again.")
     expect(visitor.head.locator(".status")).to_have_text("Sent")
     expect(rows).to_have_count(4)
-    assert len(mail.outbox) == 2
+    assert sent(mail) == 2
