@@ -4,6 +4,7 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -214,6 +215,18 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
         if index not in found:
             missed[name] = found
     assert missed == {}
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_the_logs_of_one_integration_are_not_looked_for_among_all(app: Flask, team: Team) -> None:
+    """SQLite keeps no statistics by itself, and then takes an index that names the organization before any other."""
+    organization = team.organization_id
+    with app.app_context(), unit_of_work():
+        one = add_integration(team.admin, "Relay").id
+    for filters in (LogFilters(integration_id=one), LogFilters(integration_id=one, status="failure")):
+        for do in (health.logs, health.count_logs):
+            found = plan(app, read(partial(do, organization_id=organization, filters=filters)))
+            assert "ix_health_logs_of_integration" in found
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 
 from portal import clock
 from portal.accounts.models import Organization
@@ -211,10 +211,20 @@ def around(
     return logs(organization_id=organization_id, filters=filters, limit=limit).items
 
 
+def _of(organization_id: uuid.UUID, integration_id: uuid.UUID | None) -> ColumnElement[bool]:
+    """Return the condition for the logs of an organization, or of one of its integrations.
+
+    Of one, the organization is asked of the integration: where a query names both, SQLite goes by the organization,
+    over all its logs.
+    """
+    if integration_id is None:
+        return HealthLog.organization_id == organization_id
+    own = select(Integration.id).where(Integration.id == integration_id, Integration.organization_id == organization_id)
+    return HealthLog.integration_id == own.scalar_subquery()
+
+
 def _narrowed(organization_id: uuid.UUID, filters: LogFilters) -> Select[HealthLog]:
-    query = select(HealthLog).where(HealthLog.organization_id == organization_id)
-    if filters.integration_id:
-        query = query.where(HealthLog.integration_id == filters.integration_id)
+    query = select(HealthLog).where(_of(organization_id, filters.integration_id))
     if filters.check_type:
         query = query.where(HealthLog.check_type == filters.check_type)
     if filters.status:

@@ -60,28 +60,13 @@ def queue(
     Returns:
         The message; the stored one where its key is already there, whatever became of it.
     """
-    now = clock.now()
-    due = max(due_at or now, now)
+    entity_type, entity_id = entity or ("", "")
     made = _insert(
-        id=new_id(),
-        organization_id=organization_id,
-        channel=Channel(channel),
-        status=MessageStatus.SCHEDULED if due > now else MessageStatus.QUEUED,
-        purpose=purpose,
-        to_address=to,
-        subject=subject[:500],
-        text=text,
-        html=html,
-        extra=dict(extra or {}),
-        key=key or None,
-        pinned_integration_id=pinned,
-        avoid=[str(each) for each in avoid],
-        entity_type=entity[0] if entity else "",
-        entity_id=entity[1] if entity else "",
-        due_at=due,
-        expires_at=expires_at or due + LASTS,
-        created_at=now,
-    )
+        organization_id=organization_id, channel=Channel(channel), purpose=purpose, to_address=to,
+        subject=subject[:500], text=text, html=html, extra=dict(extra or {}), key=key or None,
+        pinned_integration_id=pinned, avoid=[str(each) for each in avoid], entity_type=entity_type,
+        entity_id=entity_id, **_times(due_at, expires_at),
+    )  # fmt: skip
     if made is None:
         same = select(Message).where(Message.organization_id == organization_id, Message.key == key)
         return db.session.scalars(same).one()
@@ -89,8 +74,17 @@ def queue(
     return db.session.get_one(Message, made)
 
 
+def _times(due_at: datetime | None, expires_at: datetime | None) -> dict[str, Any]:
+    """Return when a message is sent and until when it is tried, and how it stands because of that."""
+    now = clock.now()
+    due = max(due_at or now, now)
+    status = MessageStatus.SCHEDULED if due > now else MessageStatus.QUEUED
+    return {"status": status, "due_at": due, "expires_at": expires_at or due + LASTS, "created_at": now}
+
+
 def _insert(**values: Any) -> uuid.UUID | None:
     """Store a row, unless its key is already there: also when two do so at the same moment."""
+    values["id"] = new_id()
     dialect = postgresql if db.session.get_bind().dialect.name == "postgresql" else sqlite
     row = dialect.insert(Message).values(**values)
     row = row.on_conflict_do_nothing(index_elements=[Message.organization_id, Message.key])
