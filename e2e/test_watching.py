@@ -8,8 +8,9 @@ from e2e.conftest import Open
 from e2e.support import accessibility
 from e2e.support.canary import GOOD, leaks
 
-FAULTY = """<!doctype html><html lang="en"><head><title>Faulty</title></head><body><main><h1>Faulty</h1>
-<img src="/favicon.ico"><div style="width: 500px">wide</div></main></body></html>"""
+FAULTY = """<!doctype html><html lang="en"><head><title>Faulty</title></head>
+<body style="background: linear-gradient(90deg, #eee 1px, transparent 0)"><main><h1>Faulty</h1>
+<img src="/favicon.ico"><div style="width: 500px">wide</div><p style="color: #999">faint</p></main></body></html>"""
 
 
 @pytest.mark.parametrize("before", ["", "\0", "\0user\0", "ab"])
@@ -33,6 +34,10 @@ def test_faults_of_a_page_are_found(open_window: Open) -> None:
     found = accessibility.faults(visitor.page)
     assert any("image-alt" in each for each in found)
     assert any("the page is" in each for each in found)
+    faint = [each.partition(":")[0] for each in found if "color-contrast" in each]
+    assert faint == ["1280 px dark", "1280 px light"], "although the page's own background is a gradient"
+    found = accessibility.faults(visitor.page, phone=True)
+    assert any("color-contrast" in each for each in found)
     visitor.forgive()
 
 
