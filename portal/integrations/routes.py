@@ -214,6 +214,10 @@ def _submitted(form: DrawerForm, integration: Integration | None) -> Response:
             return _saved(form, draft, test_first=intent == "test_and_save")
         return _tested(form, draft)
     except Invalid as error:
+        if "form" in error.errors and integration is not None:
+            with reading():
+                now = _stored_form(_get(integration.id))
+            return _drawer(forms.meanwhile(now, request.form, error.errors["form"]), status=422)
         return _drawer(forms.sent(form, request.form, error.errors), Shown(tested=False), status=422)
 
 

@@ -88,11 +88,12 @@ def dashboard() -> Response:
 def detail(integration_id: uuid.UUID) -> Response:
     """Show one integration: how it is, how it is configured, what its checks found."""
     integration = _get(integration_id)
-    version = version_of(integration, request.args.get("window"))
+    alert = alerts.of_integration(organization_id=integration.organization_id, integration_id=integration.id)
+    version = version_of(integration, alert, request.args.get("window"))
     if is_shown(version):
         return nothing_new()
     block = "update" if request.headers.get("HX-Target") == "detail" else "main"
-    return page("overview/detail.html", block=block, **_detail(integration), version=version)
+    return page("overview/detail.html", block=block, **_detail(integration), alert_row=alert, version=version)
 
 
 @blueprint.post("/admin/integrations/<uuid:integration_id>/check")
