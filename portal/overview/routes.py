@@ -28,6 +28,7 @@ from portal.providers.base import Report
 from portal.security.redaction import strip_controls
 from portal.web.access import Role, Who, allow, identity
 from portal.web.filters import duration, plural
+from portal.web.listing import MOST_SHOWN, shown_rows
 from portal.web.render import (
     add_toast,
     came_from,
@@ -58,8 +59,6 @@ NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
 COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
 LOGS_ON_DETAIL = 10
 ALERTS_SHOWN = 5
-MOST_SHOWN = 200
-"""Rows that the list may grow to; it is fetched anew as a whole while the page is open."""
 
 
 @blueprint.get("/")
@@ -170,7 +169,7 @@ def _board() -> dict[str, Any]:
         status=args.get("status", "") if args.get("status") in STATUS_FILTERS else "",
     )
     sort = args.get("sort", "name") if args.get("sort", "name") in SORTS else "name"
-    shown = _shown(args.get("shown", ""))
+    shown = shown_rows(args.get("shown", ""), PAGE)
     try:
         found = queries.search(
             organization_id=organization_id, filters=filters, sort=sort, cursor=args.get("cursor", ""), limit=shown
@@ -197,11 +196,6 @@ def _board() -> dict[str, Any]:
         "quick": None,
         "every": LIVELY if is_busy(found.items, progress) else CALM,
     }
-
-
-def _shown(text: str) -> int:
-    """Return how many rows a page shows: it grows by "Load more" up to a limit, after which there is a next page."""
-    return min(max(int(text), PAGE), MOST_SHOWN) if text.isascii() and text.isdigit() and len(text) < 4 else PAGE
 
 
 def _more(chosen: dict[str, Any], place: dict[str, Any], shown: int, cursor: str | None) -> dict[str, str] | None:

@@ -17,8 +17,8 @@ from portal.webhooks.service import Draft
 
 STRATEGIES: Final = [(str(each), str(each).capitalize()) for each in Strategy]
 CHANGED: Final = (
-    "Somebody changed this webhook meanwhile, or the portal disabled it. What you typed is still here: save it again to "
-    "replace what is stored now."
+    "Somebody changed this webhook meanwhile, or the portal disabled it. What you typed is still here: save it again "
+    "to replace what is stored now."
 )
 _TEXTS: Final = ("name", "url", "filters", "rate_limit", "retry", "strategy", "max_retries", "first_delay", "max_delay")
 _TICKS: Final = ("active", "ordered", "jitter", "dead_letters", "all_events")
