@@ -578,6 +578,7 @@
   on("htmx:afterSwap", ({ detail: { target, xhr } }) => {
     if (target?.id === "drawer-host") {
       if (!find("#drawer-host form")) drawer.dirty = false; // what was typed is stored; the drawer only tells something
+      all("#drawer-host [hx-preserve]").forEach(markPreserved); // the focus looks for what is wrong
       showDrawer(drawer.again);
     }
     else if (target?.id === "dialog-host") find("dialog", target)?.showModal();

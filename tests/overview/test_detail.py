@@ -57,6 +57,12 @@ def test_it_shows_what_is_wrong_and_how_to_mend_it(app: Flask, team: Team, admin
     for said in expected:
         assert said in words(answer), said
     assert "No errors" not in words(answer)
+    [alert] = re.findall(r'href="(/admin/alerts/[^"]+)"[^>]*>.*?Open alert', answer.text)
+    seen = {"X-Portal-Poll": re.findall(r"X-Portal-Poll&#34;: &#34;(\w+)", answer.text)[0]}
+    assert admin.get(page_of(integration), target="detail", headers=seen).status_code == 204
+    admin.post(f"{alert}/acknowledge")
+    answer = admin.get(page_of(integration), target="detail", headers=seen)
+    assert "Acknowledged by Marcus Oyelaran just now" in words(answer)
 
 
 @SQLITE
