@@ -18,7 +18,7 @@ from portal.database import reading, unit_of_work
 from portal.health import charts, maintenance, metrics, pulse, strips
 from portal.health import service as health
 from portal.health.service import Disabled, LogFilters
-from portal.integrations import credentials, presenting, queries
+from portal.integrations import credentials, presenting, queries, sending
 from portal.integrations.calls import TooBusy
 from portal.integrations.models import Integration
 from portal.integrations.queries import PAGE, SORTS, STATUS_FILTERS, Filters
@@ -231,6 +231,7 @@ def _detail(integration: Integration) -> dict[str, Any]:
     return _figures(integration) | {
         "integration": integration,
         "provider": provider,
+        "channel": sending.channel_of(provider),
         "facts": presenting.facts(integration, credentials.stored(integration)),
         "last_use": credential_access.last_use(integration.id),
         "logs": logs.items,

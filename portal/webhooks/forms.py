@@ -67,8 +67,8 @@ def stored(webhook: Webhook) -> WebhookForm:
         **_policy_values(service.policy_of(webhook)),
     }
     names = tuple(webhook.header_names or ())
-    facts = (webhook.name, webhook.url, webhook.events, str(webhook.status), webhook.headers_sealed, webhook.filters)
-    facts = (*facts, webhook.ordered, webhook.rate_limit, webhook.retry)
+    facts: list[object] = [webhook.name, webhook.url, webhook.events, str(webhook.status), webhook.headers_sealed]
+    facts += [webhook.filters, webhook.ordered, webhook.rate_limit, webhook.retry]
     return WebhookForm(
         values=values, events=webhook.events, header_names=names, webhook_id=str(webhook.id), webhook=webhook,
         version=hashlib.sha256(repr(facts).encode()).hexdigest()[:32],

@@ -246,7 +246,8 @@ def test_a_secret_that_was_replaced_meanwhile_is_neither_tested_nor_saved_over(
     assert stored_secrets(app, integration)["password"] == OTHER
     assert load(app, integration).name == "Email relay"
     assert mail.tested == []
-    version = re.search(r'name="version" value="(\w+)"', answer.text)
+    late = admin.post(path, edited(name="Late", version=version[1]), target="drawer-host")
+    version = re.search(r'name="version" value="(\w+)"', late.text)
     assert version
     assert edit(admin, integration, name="Late", version=version[1]) == 303
     assert load(app, integration).name == "Late", "who was told of it may save over it"
