@@ -188,3 +188,5 @@ def test_times_are_said_as_the_reader_sees_them(app: Flask, team: Team, admin: B
     text = words(admin.get(page_of(integration)))
     assert re.search(r"Last check 4 min ago ?, passed in 1\.2 s", text)
     assert "Next in 1 min" in text
+    assert "Times are in UTC. Change time zone" in text
+    assert "Times are in" not in words(admin.get("/admin/integrations/new")), "no times stand there"
