@@ -127,11 +127,8 @@ def interval(integration_id: uuid.UUID) -> Response:
         with unit_of_work():
             service.set_interval(integration=_get(integration_id, lock=True), minutes=minutes)
     except Invalid as error:
-        shown: dict[str, Any] = {
-            "integration": _get(integration_id),
-            "value": text[:20],
-            "error": error.errors["interval"],
-        }
+        said = error.errors["interval"]
+        shown: dict[str, Any] = {"integration": _get(integration_id), "value": text[:20], "error": said}
         if wants_fragment():
             return fragment("integrations/interval.html", "form", status=422, **shown)
         return page("integrations/interval.html", status=422, **shown)
