@@ -5,6 +5,7 @@ at once more, and changed in one transaction. So of several processes each sees 
 alert opens once; the unique index on unresolved causes stands behind that.
 """
 
+import logging
 import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
@@ -13,6 +14,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, insert, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from portal import clock
 from portal.accounts.models import Organization
@@ -33,6 +36,7 @@ SETTLED_AFTER: Final = 120.0
 WORDS: Final = ("rule", "severity", "title", "message", "impact", "hint", "code")
 
 Stored = Row[*tuple[Any, ...]]
+log = logging.getLogger("portal.alerts")
 
 
 class Watch:
@@ -71,8 +75,44 @@ def evaluate(*, settled: bool = True, organization_id: uuid.UUID | None = None) 
     Returns:
         How many alerts were opened, changed or resolved.
     """
+    if organization_id:
+        return _evaluate(settled, [organization_id])
+    try:
+        return _evaluate(settled, None)
+    except (OperationalError, InterfaceError, NoConnection):
+        raise  # the database does not answer, or another was faster: no organization is to blame
+    except Exception as error:  # the job runner: what is wrong with one organization must not concern the others
+        log.warning("the alerts of all organizations cannot be looked at together: %s", type(error).__name__)
+        return _by_parts(settled)
+
+
+def _by_parts(settled: bool) -> int:
+    """Bring up to date all organizations but those at whose rows a rule stumbles; each of them is logged.
+
+    What does not work is halved until it is one organization, so that a broken one among many costs few looks.
+    """
+    with reading() as session:
+        parts = [list(session.scalars(select(Organization.id).order_by(Organization.id)))]
+    changed = 0
+    while parts:
+        part = parts.pop()
+        try:
+            changed += _evaluate(settled, part) if part else 0
+        except (OperationalError, InterfaceError, NoConnection):
+            raise
+        except Exception:  # as above
+            if len(part) == 1:
+                log.exception("the alerts of organization %s cannot be brought up to date", part[0])
+                continue
+            half = len(part) // 2
+            parts += [part[half:], part[:half]]
+    return changed
+
+
+def _evaluate(settled: bool, organization_ids: Collection[uuid.UUID] | None) -> int:
+    """Bring the alerts of some organizations, or of all, up to date in one transaction."""
     with reading():
-        concerned = _difference(settled, [organization_id] if organization_id else None).organization_ids
+        concerned = _difference(settled, organization_ids).organization_ids
     if not concerned:
         return 0
     with unit_of_work() as session:

@@ -54,8 +54,18 @@ class Plan:
             return
         number = max(0, (start - self.ends_at) // WEEK - 1)
         while True:
-            yield self._later(self.starts_at, number), self._later(self.ends_at, number)
+            yield self._time(number)
             number += 1
+
+    def _time(self, weeks: int) -> Stretch:
+        """Return its time so many weeks later.
+
+        One that would begin in the hour that daylight saving leaves out begins after it, and lasts as long as ever.
+        """
+        begin, until = self._later(self.starts_at, weeks), self._later(self.ends_at, weeks)
+        on_the_wall = begin.astimezone(ZoneInfo(self.zone)).time()
+        left_out = weeks and on_the_wall != self.starts_at.astimezone(ZoneInfo(self.zone)).time()
+        return begin, begin + (self.ends_at - self.starts_at) if left_out else until
 
     def _later(self, moment: datetime, weeks: int) -> datetime:
         """Return the moment when clocks on a wall show the same so many weeks later."""

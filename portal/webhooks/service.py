@@ -118,10 +118,15 @@ def delete(*, webhook: Webhook) -> None:
 
 
 def end_deliveries(webhook_ids: Sequence[uuid.UUID]) -> None:
-    """End what waits for webhooks that are deleted."""
+    """End what waits for webhooks that are deleted.
+
+    It waits for nobody: who records deliveries holds those and then wants the webhook, which the caller may hold. What
+    is being recorded just now and waits still is ended when retention looks next; nothing of it is sent any more.
+    """
+    waits = select(Delivery.id).where(Delivery.webhook_id.in_(webhook_ids), Delivery.due_at.is_not(None))
     db.session.execute(
         update_rows(Delivery)
-        .where(Delivery.webhook_id.in_(webhook_ids), Delivery.due_at.is_not(None))
+        .where(Delivery.id.in_(waits.with_for_update(skip_locked=True, key_share=True)))
         .values(status=DeliveryStatus.FAILED, due_at=None, lease_token=None, error_class="webhook_deleted"),
         execution_options={"synchronize_session": False},
     )
