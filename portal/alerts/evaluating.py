@@ -35,6 +35,8 @@ SETTLED_AFTER: Final = 120.0
 """Seconds after which a process has had the time to do what waited for it to start."""
 WORDS: Final = ("rule", "severity", "title", "message", "impact", "hint", "code")
 
+_EVERYBODY: Final[Sequence[uuid.UUID] | None] = None
+
 Stored = Row[*tuple[Any, ...]]
 log = logging.getLogger("portal.alerts")
 
@@ -77,36 +79,37 @@ def evaluate(*, settled: bool = True, organization_id: uuid.UUID | None = None) 
     """
     if organization_id:
         return _evaluate(settled, [organization_id])
-    try:
-        return _evaluate(settled, None)
-    except (OperationalError, InterfaceError, NoConnection):
-        raise  # the database does not answer, or another was faster: no organization is to blame
-    except Exception as error:  # the job runner: what is wrong with one organization must not concern the others
-        log.warning("the alerts of all organizations cannot be looked at together: %s", type(error).__name__)
-        return _by_parts(settled)
+    return _evaluate_all(settled)
 
 
-def _by_parts(settled: bool) -> int:
-    """Bring up to date all organizations but those at whose rows a rule stumbles; each of them is logged.
+def _evaluate_all(settled: bool) -> int:
+    """Bring all organizations up to date but those at whose rows a rule stumbles; each of these is logged.
 
-    What does not work is halved until it is one organization, so that a broken one among many costs few looks.
+    All are looked at together. What does not work is halved until it is one organization, so that a broken one among
+    many costs few looks.
     """
-    with reading() as session:
-        parts = [list(session.scalars(select(Organization.id).order_by(Organization.id)))]
-    changed = 0
+    changed, parts = 0, [_EVERYBODY]
     while parts:
         part = parts.pop()
         try:
-            changed += _evaluate(settled, part) if part else 0
+            changed += _evaluate(settled, part)
         except (OperationalError, InterfaceError, NoConnection):
-            raise
-        except Exception:  # as above
-            if len(part) == 1:
+            raise  # the database does not answer, or another was faster: no organization is to blame
+        except Exception:  # the job runner: what is wrong with one organization must not concern the others
+            if part is not None and len(part) == 1:
                 log.exception("the alerts of organization %s cannot be brought up to date", part[0])
-                continue
-            half = len(part) // 2
-            parts += [part[half:], part[:half]]
+            else:
+                parts += _parts(part)
     return changed
+
+
+def _parts(whole: Sequence[uuid.UUID] | None) -> list[Sequence[uuid.UUID] | None]:
+    """Return organizations in two parts, none of them empty."""
+    if whole is None:
+        with reading() as session:
+            whole = session.scalars(select(Organization.id).order_by(Organization.id)).all()
+    half = len(whole) // 2
+    return [part for part in (whole[half:], whole[:half]) if part]
 
 
 def _evaluate(settled: bool, organization_ids: Collection[uuid.UUID] | None) -> int:

@@ -25,7 +25,8 @@ def send_test(*, organization_id: uuid.UUID, webhook_id: uuid.UUID, event_type: 
     """Send a test event to one webhook and return its delivery, attempt included.
 
     It goes the way of every delivery (address guard, signature, time-out), whether or not the webhook is on or wants
-    the event. Owns its transactions; none is open while it sends.
+    the event. What comes back is recorded with the delivery and changes nothing about the webhook, an answer that
+    would disable it included; the page says so. Owns its transactions; none is open while it sends.
 
     Raises:
         WebhooksError: a value is wrong.
