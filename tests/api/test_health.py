@@ -257,9 +257,9 @@ def test_of_weekly_maintenance_this_time_can_be_ended_alone(app: Flask, team: Te
         here = f"/integrations/{relay}"
         api("POST", f"{here}/maintenance", {"ends_at": "2026-11-21T14:00:00Z", "repeats": "weekly"})
         time.shift(60)
+        next_week = {"starts_at": "2026-11-28T12:00:00Z", "ends_at": "2026-11-28T14:00:00Z"}
         for _ in range(2):  # the second time there is nothing to end
             assert api("POST", f"{here}/maintenance/end").status_code == 204
-            next_week = {"starts_at": "2026-11-28T12:00:00Z", "ends_at": "2026-11-28T14:00:00Z"}
             assert api("GET", here).json["maintenance"] == next_week
         assert [each["next"] for each in api("GET", f"{here}/maintenance").json["items"]] == [next_week]
         assert load(app, relay).next_check_at == clock.now()

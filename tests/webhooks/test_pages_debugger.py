@@ -286,13 +286,13 @@ def test_opening_the_drawer_shows_and_records_nothing(app: Flask, team: Team, ad
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "warned"), [(410, {}, True), (403, {"webhook_delivery": "Disable"}, True), (500, {}, False)]
+    ("status", "wish", "warned"), [(410, "", True), (403, "Disable", True), (403, "abort-message", False)]
 )
 def test_a_test_disables_nothing_and_says_what_the_answer_would_do(
-    app: Flask, team: Team, admin: Browser, status: int, headers: dict[str, str], warned: bool
+    app: Flask, admin: Browser, status: int, wish: str, warned: bool
 ) -> None:
-    with Receiver(answer=lambda handler: reply(handler, status, **headers)).serving() as receiver:
-        made = make_webhook(app, team.admin, url=receiver.url)
+    with Receiver(answer=lambda handler: reply(handler, status, webhook_delivery=wish)).serving() as receiver:
+        made = make_webhook(app, admin.person, url=receiver.url)
         admin.post(f"{LIST}/{made}/test", SAMPLE, target="bench")
     delivery = deliveries(app)[-1].id
     said = words(admin.get(f"{LIST}/{made}?delivery={delivery}&part=response"))
