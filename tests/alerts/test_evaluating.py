@@ -240,7 +240,7 @@ def test_a_row_that_no_rule_can_read_keeps_nobody_elses_alerts_back(
     for each in others:
         make_integration(app, each.admin, **failing())
     broken = make_team(app, "Broken")
-    make_integration(app, broken.admin, **failing(), provider="unheard-of")
+    make_integration(app, broken.admin, **failing(), capabilities=["unheard-of"])
     with caplog.at_level(logging.ERROR, logger="portal.alerts"):
         assert look(app) == len(others)
         assert look(app) == 0
@@ -248,6 +248,12 @@ def test_a_row_that_no_rule_can_read_keeps_nobody_elses_alerts_back(
     said = [record.getMessage() for record in caplog.records]
     assert said == [f"the alerts of organization {broken.organization_id} cannot be brought up to date"] * 2
     assert "unheard-of" in caplog.text
+
+
+@SQLITE
+def test_a_provider_that_only_another_version_has_is_called_as_it_is_stored(app: Flask, team: Team) -> None:
+    make_integration(app, team.admin, "Relay", **unreached(), provider="unheard-of")
+    assert (look(app), only(app).title) == (1, "Relay (unheard-of): timed out")
 
 
 @SQLITE

@@ -289,13 +289,13 @@ def test_opening_the_drawer_shows_and_records_nothing(app: Flask, team: Team, ad
     ("status", "wish", "warned"), [(410, "", True), (403, "Disable", True), (403, "abort-message", False)]
 )
 def test_a_test_disables_nothing_and_says_what_the_answer_would_do(
-    app: Flask, admin: Browser, status: int, wish: str, warned: bool
+    team: Team, admin: Browser, status: int, wish: str, warned: bool
 ) -> None:
     with Receiver(answer=lambda handler: reply(handler, status, webhook_delivery=wish)).serving() as receiver:
-        made = make_webhook(app, admin.person, url=receiver.url)
+        made = make_webhook(admin.app, team.admin, url=receiver.url)
         admin.post(f"{LIST}/{made}/test", SAMPLE, target="bench")
-    delivery = deliveries(app)[-1].id
+    delivery = deliveries(admin.app)[-1].id
     said = words(admin.get(f"{LIST}/{made}?delivery={delivery}&part=response"))
     assert ("A test changes nothing, but this answer to an event disables the webhook." in said) is warned
-    row = stored_webhook(app, made)
+    row = stored_webhook(admin.app, made)
     assert (row.status, row.failing_since) == ("active", None)
