@@ -18,7 +18,7 @@ from portal.paging import COUNT_LIMIT
 from portal.web import errors
 from portal.web.access import Who, allow, identity
 from portal.web.filters import clock_time, plural
-from portal.web.listing import chosen_filters, moment, page_url
+from portal.web.listing import chosen_filters, moment, page_url, searched
 from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/admin/alerts")
@@ -155,7 +155,7 @@ def _which(alert_id: uuid.UUID) -> dict[str, Any]:
 def _chosen(text: str | None = None) -> dict[str, str]:
     states = {str(each): words for each, words in presenting.STATES.items() if each is not AlertState.OPEN}
     chosen = chosen_filters({"state": states})
-    return {"state": chosen["state"], "q": chosen["q"] if text is None else text.strip()[:100]}
+    return {"state": chosen["state"], "q": chosen["q"] if text is None else searched(text)}
 
 
 def _filters(chosen: dict[str, str]) -> AlertFilters:

@@ -12,6 +12,7 @@ from flask.wrappers import Response
 from portal import clock
 from portal.database import unit_of_work
 from portal.security.redaction import strip_controls
+from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
 from portal.web.listing import moment
 from portal.web.render import came_from, go_to, page, trigger, wants_fragment
@@ -147,7 +148,7 @@ def _range(sent: Mapping[str, str]) -> Range:
     if since is None or errors:
         raise InvalidError(errors)
     what = Wanted.MISSING if sent.get("what") == Wanted.MISSING else Wanted.FAILED
-    types = (sent["type"],) if sent.get("type") else ()
+    types = (chosen,) if (chosen := strip_controls(sent.get("type", ""))) else ()
     return Range(since=since, until=until, wanted=what, types=types)
 
 

@@ -16,6 +16,7 @@ from portal.audit import trail
 from portal.database import db, new_id
 from portal.security.encryption import Context
 from portal.security.masking import mask
+from portal.security.redaction import strip_controls
 from portal.security.webhook_signatures import new_secret
 from portal.webhooks import filters
 from portal.webhooks.checking import headers_problem, url_problem
@@ -226,7 +227,7 @@ def _context(webhook: Webhook, name: str) -> Context:
 
 
 def _apply(webhook: Webhook, draft: Draft, now: datetime) -> None:
-    webhook.name, webhook.url = draft.name.strip(), draft.url.strip()
+    webhook.name, webhook.url = _plain(draft.name), draft.url.strip()
     webhook.events = [ALL] if ALL in draft.events else sorted(set(draft.events))
     webhook.ordered, webhook.rate_limit, webhook.updated_at = draft.ordered, draft.rate_limit, now
     webhook.retry = draft.retry.as_dict() if draft.retry else None
@@ -243,6 +244,11 @@ def _apply(webhook: Webhook, draft: Draft, now: datetime) -> None:
     webhook.header_names = webhook.header_names or [] if draft.custom_headers is None else sorted(draft.custom_headers)
 
 
+def _plain(name: str) -> str:
+    """Return a name without what nobody sees: it can neither be stored everywhere nor told apart."""
+    return strip_controls(name, keep="").strip()
+
+
 def _forgive(webhook: Webhook) -> None:
     """Start anew: what failed before counts no more."""
     webhook.failing_since = webhook.last_failure_at = webhook.warned_percent = webhook.paused_until = None
@@ -250,7 +256,7 @@ def _forgive(webhook: Webhook) -> None:
 
 def _check(organization_id: uuid.UUID, draft: Draft) -> None:
     errors: dict[str, str] = {}
-    name = draft.name.strip()
+    name = _plain(draft.name)
     if not name:
         errors["name"] = "Give the webhook a name, such as Payroll."
     elif len(name) > 100:

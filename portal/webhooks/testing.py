@@ -10,7 +10,8 @@ from portal import clock
 from portal.database import db, new_id, unit_of_work
 from portal.security.addresses import AddressPolicy, NetworkError
 from portal.settings import Settings
-from portal.webhooks import events, queue, recording, sending, service
+from portal.webhooks import event_types, events, queue, recording, sending, service
+from portal.webhooks.errors import InvalidError
 from portal.webhooks.events import NewEvent
 from portal.webhooks.exchange import Outgoing, Reply
 from portal.webhooks.models import Delivery, Event, Webhook
@@ -34,6 +35,8 @@ def send_test(*, organization_id: uuid.UUID, webhook_id: uuid.UUID, event_type: 
     """
     with unit_of_work():
         webhook = service.get(organization_id=organization_id, webhook_id=webhook_id)
+        if event_type not in event_types.known(organization_id=organization_id, names={event_type}):
+            raise InvalidError({"event": f"There is no event type {event_type[:100]}. Choose another one."})
         new = NewEvent(event_type=event_type, data=data, source="test")
         claimed = _store(webhook, events.row_of(organization_id, new, clock.now()))
         now = clock.now()
