@@ -71,6 +71,7 @@ def detail(alert_id: uuid.UUID) -> Response:
         block="update" if request.headers.get("HX-Target") == "alert" else "main",
         alert_row=alert,
         history=queries.history(alert),
+        most_changes=queries.MOST_CHANGES,
         told=notification_queries.of_alert(alert),
         telling=notification_words,
         checks=health.around(

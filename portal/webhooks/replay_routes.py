@@ -12,7 +12,6 @@ from flask.wrappers import Response
 from portal import clock
 from portal.database import unit_of_work
 from portal.security.redaction import strip_controls
-from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
 from portal.web.listing import moment
 from portal.web.render import came_from, go_to, page, trigger, wants_fragment
