@@ -170,13 +170,13 @@ def custom_headers(webhook: Webhook) -> dict[str, str]:
 
 
 def get(*, organization_id: uuid.UUID, webhook_id: uuid.UUID, lock: bool = False) -> Webhook:
-    """Return one webhook.
+    """Return one webhook; `lock` where it is about to be changed. Events for it are accepted all the same.
 
     Raises:
         NotFoundError: the organization has no such webhook.
     """
     query = _live(organization_id).where(Webhook.id == webhook_id)
-    found: Webhook | None = db.session.scalar(query.with_for_update() if lock else query)
+    found: Webhook | None = db.session.scalar(query.with_for_update(key_share=True) if lock else query)
     if found is None:
         raise NotFoundError
     return found

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from portal import clock
 from portal.database import db, unit_of_work
-from portal.webhooks import retention, service
+from portal.webhooks import failing, retention, service
 from portal.webhooks.models import Delivery, DeliveryStatus, Webhook
 from tests.support.people import Team
 from tests.support.webhooks import make_delivery, make_webhook
@@ -44,3 +44,15 @@ def test_who_ends_what_waits_passes_by_what_is_just_being_recorded(app: Flask, t
     with app.app_context():
         retention.tidy()
     assert {each.status for each in deliveries(app)} == {DeliveryStatus.FAILED}
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_who_changes_or_disables_a_webhook_waits_for_nobody_who_accepts_events(app: Flask, team: Team) -> None:
+    hook = make_webhook(app, team.admin)
+    refers = select(Webhook.id).with_for_update(read=True, key_share=True)  # what a new delivery takes
+    with app.app_context(), db.engine.connect() as accepting:
+        assert accepting.execute(refers).scalar() == hook
+        with unit_of_work() as session:
+            session.execute(text("SET LOCAL lock_timeout = '2s'"))
+            service.rotate(webhook=service.get(organization_id=team.organization_id, webhook_id=hook, lock=True))
+            assert failing.disable(hook, "It asked for no more.")
