@@ -12,7 +12,7 @@ from portal import clock, progress
 from portal.accounts import retention
 from portal.accounts.retention import Retention
 from portal.database import db, first_id, reading, unit_of_work
-from portal.webhooks import service
+from portal.webhooks import deliveries
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
 
 BATCH: Final = 500
@@ -46,7 +46,7 @@ def _end_left_over() -> None:
     with unit_of_work() as session:
         gone = session.scalars(select(Webhook.id).where(Webhook.deleted_at.is_not(None), waits)).all()
         if gone:
-            service.end_deliveries(gone)
+            deliveries.end(gone)
 
 
 def _batch(organization_id: uuid.UUID, job: str, step: Step, age: timedelta) -> int:

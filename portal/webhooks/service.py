@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Select, func, select
-from sqlalchemy import update as update_rows
 
 from portal import clock, keyring
 from portal.accounts.models import Organization
@@ -18,11 +17,11 @@ from portal.security.encryption import Context
 from portal.security.masking import mask
 from portal.security.redaction import strip_controls
 from portal.security.webhook_signatures import new_secret
-from portal.webhooks import filters
+from portal.webhooks import deliveries, filters
 from portal.webhooks.checking import headers_problem, url_problem
 from portal.webhooks.errors import InvalidError, NotFoundError
 from portal.webhooks.events import ALL, known_types
-from portal.webhooks.models import Delivery, DeliveryStatus, OrganizationRetryPolicy, Webhook, WebhookStatus
+from portal.webhooks.models import OrganizationRetryPolicy, Webhook, WebhookStatus
 from portal.webhooks.retry import DEFAULT, RetryPolicy
 
 PURPOSE: Final = "credentials"
@@ -113,24 +112,9 @@ def delete(*, webhook: Webhook) -> None:
     webhook.deleted_at = webhook.updated_at = now
     webhook.status = WebhookStatus.DISABLED
     webhook.secret_sealed, webhook.previous_sealed, webhook.headers_sealed = b"", None, None
-    end_deliveries([webhook.id])
+    deliveries.end([webhook.id])
     _audit("webhook.deleted", webhook, before=_shown(webhook))
     db.session.flush()
-
-
-def end_deliveries(webhook_ids: Sequence[uuid.UUID]) -> None:
-    """End what waits for webhooks that are deleted.
-
-    It waits for nobody: who records deliveries holds those and then wants the webhook, which the caller may hold. What
-    is being recorded just now and waits still is ended when retention looks next; nothing of it is sent any more.
-    """
-    waits = select(Delivery.id).where(Delivery.webhook_id.in_(webhook_ids), Delivery.due_at.is_not(None))
-    db.session.execute(
-        update_rows(Delivery)
-        .where(Delivery.id.in_(waits.with_for_update(skip_locked=True, key_share=True)))
-        .values(status=DeliveryStatus.FAILED, due_at=None, lease_token=None, error_class="webhook_deleted"),
-        execution_options={"synchronize_session": False},
-    )
 
 
 def rotate(*, webhook: Webhook, overlap: timedelta = OVERLAP) -> str:
