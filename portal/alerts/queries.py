@@ -12,7 +12,6 @@ from portal.database import db
 from portal.paging import Page, count_rows, cursor_moment, decode_cursor, encode_cursor
 
 PAGE: Final = 25
-MOST_CHANGES: Final = 200
 
 
 class NotFound(Exception):
@@ -116,7 +115,6 @@ def of_integration(*, organization_id: uuid.UUID, integration_id: uuid.UUID) -> 
 
 
 def history(alert: Alert) -> Sequence[AlertChange]:
-    """Return what happened to an alert, in this order; of one that comes and goes often the last MOST_CHANGES."""
+    """Return what happened to an alert, in this order."""
     query = select(AlertChange).where(AlertChange.alert_id == alert.id)
-    last = db.session.scalars(query.order_by(AlertChange.at.desc(), AlertChange.id.desc()).limit(MOST_CHANGES)).all()
-    return last[::-1]
+    return db.session.scalars(query.order_by(AlertChange.at, AlertChange.id)).all()

@@ -8,7 +8,7 @@ from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
 from portal import clock
-from portal.alerts import notification_queries, notification_words, presenting, queries, service, tabs
+from portal.alerts import changes, notification_queries, notification_words, presenting, queries, service, tabs
 from portal.alerts.models import Alert, AlertState
 from portal.alerts.queries import AlertFilters
 from portal.alerts.service import MUTES, Resolved
@@ -70,8 +70,8 @@ def detail(alert_id: uuid.UUID) -> Response:
         "alerts/detail.html",
         block="update" if request.headers.get("HX-Target") == "alert" else "main",
         alert_row=alert,
-        history=queries.history(alert),
-        most_changes=queries.MOST_CHANGES,
+        history=changes.last_of(alert),
+        most_changes=changes.MOST,
         told=notification_queries.of_alert(alert),
         telling=notification_words,
         checks=health.around(
