@@ -9,8 +9,8 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from itertools import starmap
+from functools import cache, partial
+from itertools import chain, starmap
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
@@ -41,7 +41,10 @@ Convert = Callable[[Any], Any]
 Read = Callable[[Iterable[Any]], Iterable[Any]]
 Row = TypeVar("Row")
 _NAMED: Final = re.compile(r"%\((\w+)\)s")
+_VALUES: Final = re.compile(r"(.* VALUES )(\([?, ]*\))(.*)", re.DOTALL)
 _NOTHING: Final = object()
+MOST_ROWS: Final = 64
+"""Rows of one insert on SQLite; a power of two, as are smaller ones, so that there are few statements."""
 _ENCODER: Final = json.JSONEncoder(check_circular=False)
 
 
@@ -103,6 +106,7 @@ class _Compiled:
         columns: Sequence[ColumnElement[Any]] = list(statement.selected_columns) if statement.is_select else []
         self.results = [_result(column, dialect) for column in columns]
         self.of_arrays = ""
+        self.of_rows = _of_rows(self.text) if inserts and compiled.positional else None
         if inserts and dialect.name == "postgresql":
             self.of_arrays, _ = _by_place(_from_arrays(statement, names).compile(dialect=dialect))
 
@@ -127,6 +131,10 @@ class _Compiled:
             self._guarded(within, lambda cursor: cursor.execute(self.of_arrays, arrays)).close()
             return
         values = list(zip(*columns, strict=True))
+        if self.of_rows:
+            write = self.of_rows
+            self._guarded(within, lambda cursor: _insert(cursor, write, values)).close()
+            return
         self._guarded(within, lambda cursor: cursor.executemany(self.text, values)).close()
 
     def _guarded(self, within: Connection, act: Callable[[DBAPICursor], object]) -> DBAPICursor:
@@ -140,6 +148,23 @@ class _Compiled:
                 self.text, None, error, base, hide_parameters=True, dialect=within.dialect
             ) from error
         return cursor
+
+
+def _of_rows(text: str) -> Callable[[int], str] | None:
+    """Return what writes the insert of one row for several; None where it is not that simple."""
+    found = _VALUES.fullmatch(text)
+    if found is None or "?" in found[3]:
+        return None
+    return cache(lambda size: f"{found[1]}{', '.join([found[2]] * size)}{found[3]}")
+
+
+def _insert(cursor: DBAPICursor, write: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows by statements of many: SQLite's driver hands the interpreter over at each statement."""
+    at = 0
+    while at < len(rows):
+        size = min(MOST_ROWS, 1 << ((len(rows) - at).bit_length() - 1))
+        cursor.execute(write(size), list(chain.from_iterable(rows[at : at + size])))
+        at += size
 
 
 def _by_place(compiled: Any) -> tuple[str, list[str]]:

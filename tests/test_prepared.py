@@ -55,6 +55,16 @@ def test_what_goes_in_comes_out(app: Flask, team: Team) -> None:
     assert [(each.event_type, each.source, each.occurred_at) for each in stored] == [("job.closed", "portal", AT)] * 2
 
 
+@pytest.mark.parametrize("count", [63, 64, 131])
+def test_any_number_of_rows_goes_in(app: Flask, team: Team, count: int) -> None:
+    """SQLite gets many in one statement, and the rest in smaller ones."""
+    rows = [row(team, f"event_{number}") for number in range(count)]
+    with app.app_context(), unit_of_work():
+        INSERT.many(rows)
+        found = READ.all(lambda *columns: columns, of=team.organization_id)
+    assert [each[:2] for each in found] == [(each["id"], each["event_id"]) for each in rows]
+
+
 def test_texts_of_many_rows_are_stored_as_they_are(app: Flask, team: Team) -> None:
     """Many rows go to PostgreSQL as arrays, in which some characters have a meaning."""
     texts = ['a"\\ {,}\n', "NULL", "", " ü'\\x41"]

@@ -5,13 +5,14 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import event, text
 
-from portal import clock
+from portal import clock, prepared
 from portal.database import db, reading, unit_of_work
 from portal.health import checks, claims, maintenance, metrics, pulse, rollups
 from portal.health import service as health
@@ -115,7 +116,13 @@ def plan(app: Flask, do: Callable[[], object]) -> str:
         if re.match(r"\s*(SELECT|UPDATE|WITH)\b", statement):
             statements.append((statement, parameters))
 
-    with app.app_context():
+    def guarded(self: Any, within: Any, act: Callable[[Any], object]) -> Any:
+        act(SimpleNamespace(execute=lambda statement, given: note(None, None, statement, tuple(given))))
+        return run(self, within, act)
+
+    run = prepared._Compiled._guarded
+    with app.app_context(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared._Compiled, "_guarded", guarded)
         event.listen(db.engine, "before_cursor_execute", note)
         try:
             do()
@@ -227,6 +234,23 @@ def test_the_logs_of_one_integration_are_not_looked_for_among_all(app: Flask, te
         for do in (health.logs, health.count_logs):
             found = plan(app, read(partial(do, organization_id=organization, filters=filters)))
             assert "ix_health_logs_of_integration" in found
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_some_integrations_are_not_looked_for_among_all(app: Flask, team: Team) -> None:
+    organization = team.organization_id
+    with app.app_context(), unit_of_work():
+        some = {add_integration(team.admin, f"Relay {number}").id for number in range(3)}
+    for do in (queries.of_ids, queries.names):
+        found = plan(app, read(partial(do, organization_id=organization, ids=some)))
+        assert "SEARCH integrations USING INDEX sqlite_autoindex_integrations_1 (id=?)" in found
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("filters", [LogFilters(status="limited"), LogFilters(error_class="timeout")])
+def test_logs_that_did_not_pass_are_counted_from_an_index_alone(app: Flask, team: Team, filters: LogFilters) -> None:
+    count = partial(health.count_logs, organization_id=team.organization_id, filters=filters)
+    assert "USING COVERING INDEX" in plan(app, read(count))
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)

@@ -12,6 +12,8 @@ from portal.web.access import identity
 
 LONGEST_SEARCH = 100
 """Characters of a search that are looked for."""
+MOST_SHOWN = 200
+"""Rows that a list may grow to; it is fetched anew as a whole while the page is open."""
 
 
 def chosen_filters(offered: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -43,6 +45,11 @@ def moment(text: str) -> datetime | None:
         return (typed if typed.tzinfo else typed.replace(tzinfo=ZoneInfo(identity().time_zone))).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def shown_rows(text: str, page: int) -> int:
+    """Return how many rows a list shows: a page, then more after each "Load older", so that a new look keeps them."""
+    return min(max(int(text), page), MOST_SHOWN) if text.isascii() and text.isdigit() and len(text) < 4 else page
 
 
 def page_url(here: str, chosen: Mapping[str, str], cursor: str = "") -> str:

@@ -1,20 +1,18 @@
-"""Keeps the dispatcher's books: a thread that records what came of deliveries and claims the next, in one transaction.
+"""The dispatcher's books: records what came of deliveries and claims the next, in one transaction.
 
-It waits for the database while the dispatcher's own thread sends.
+Whoever keeps them calls turn(): the thread that sends, between two rounds, or one beside it (see keeping.py).
 """
 
 import logging
 import math
-import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -40,48 +38,35 @@ MANY: Final = 4
 REFILL_SECONDS: Final = 0.002
 """Seconds between two looks while more waits than there are places: as soon as a quarter of those has results."""
 READ_AGAIN: Final = timedelta(seconds=5)
-"""How long a webhook's settings are taken as they were read."""
+"""How long a webhook's settings are taken as they were read, where nobody says that they changed."""
 PAUSE_AFTER_FAULT: Final = 1.0
 Job = tuple[Endpoint, Claimed]
 
 
-class Bell:
-    """Wakes one thread; rung before that waits, it does not wait. Lighter than an event, and clears itself."""
-
-    def __init__(self) -> None:
-        """Begin silent."""
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def ring(self) -> None:
-        """Wake who waits. Any thread may call it."""
-        with suppress(RuntimeError):  # rung before, and not heard yet
-            self._lock.release()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until it rings, up to so many seconds."""
-        self._lock.acquire(timeout=max(0.0, seconds))
-
-
 class Books:
-    """The thread beside the one that sends. That hands results in, and gets what was claimed."""
+    """Results that wait for their record, and what to claim next. One thread keeps them, one hands results in."""
 
-    def __init__(self, app: Flask, flying: Flying, *, places: int, hand_over: Callable[[Sequence[Job]], None]) -> None:
-        """Prepare it.
+    def __init__(
+        self,
+        flying: Flying,
+        *,
+        places: int,
+        hand_over: Callable[[Sequence[Job]], None],
+        ring: Callable[[], None],
+    ) -> None:
+        """Prepare them.
 
         Args:
-            app: whose database is served.
             flying: what is claimed.
             places: requests at the same time.
             hand_over: takes what was claimed; is also called with nothing, once no more will be.
+            ring: lets turn() be called soon. Any thread may call it.
         """
-        self._app = app
         self._flying = flying
         self._quarter = max(1, places // 4)
         self._hand_over = hand_over
-        self._thread = threading.Thread(target=self._run, name="webhook-books", daemon=True)
-        self._bell = Bell()
-        self._stopping = self._sender_ended = self.closed = False
+        self._ring = ring
+        self._stopping = self.closed = False
         self._woken = True
         self._new: deque[Outcome] = deque()
         self._new_too_late: deque[Claimed] = deque()
@@ -93,10 +78,13 @@ class Books:
         self._gather = GATHER_SECONDS
         self._backlog = False
         self._endpoints: dict[uuid.UUID, Endpoint] = {}
+        self._changed = False
+        self._last_turn = queue.FIRST
 
-    def start(self) -> None:
-        """Begin to claim."""
-        self._thread.start()
+    @property
+    def is_empty(self) -> bool:
+        """Whether all is written that was handed in."""
+        return not (self._new or self._new_too_late or self._results or self._too_late)
 
     def wake(self) -> None:
         """Look for due deliveries soon. Any thread may call it.
@@ -106,56 +94,36 @@ class Books:
         """
         if not self._woken:
             self._woken = True
-            self._bell.ring()
+            self._ring()
+
+    def read_again(self) -> None:
+        """Take the settings of webhooks as they are now from the next claim on. Any thread may call it."""
+        self._changed = True
 
     def stop_claiming(self) -> None:
-        """Claim nothing more; `closed` says when that is so."""
+        """Claim nothing more; `closed` says when that is so. Any thread may call it."""
         self._stopping = True
-        self._bell.ring()
+        self._ring()
 
-    def finish(self) -> None:
-        """End once all is written that was handed in: nothing more will be. For the thread that sends."""
-        self._sender_ended = True
-        self._bell.ring()
-
-    def join(self, timeout: float) -> None:
-        """Wait for its end."""
-        self._thread.join(timeout)
-
-    def put(self, outcome: Outcome) -> None:
-        """Hand a result in. For the thread that sends, as give_back() is."""
+    def put(self, outcome: Outcome) -> bool:
+        """Take a result in; returns whether it may be time to write. For the thread that sends, as give_back() is."""
         if not self._new:
             self._oldest_result = time.monotonic()
         self._new.append(outcome)
-        count = len(self._new)
-        if count in (1, self._quarter, GROUP_MOST) or not self._flying.open:
-            self._bell.ring()
+        return len(self._new) in (1, self._quarter, GROUP_MOST) or not self._flying.open
 
     def give_back(self, claimed: Claimed) -> None:
         """Let somebody claim anew what was not sent, and will not be."""
         self._new_too_late.append(claimed)
-        self._bell.ring()
 
-    def _run(self) -> None:
-        with self._app.app_context():
-            while not (self._sender_ended and self._is_empty()):
-                try:
-                    self._turn()
-                except Exception:  # the job runner: a fault of ours must not end the deliveries of everybody
-                    log.exception("the dispatcher stumbled; it goes on")
-                    db.session.remove()
-                    time.sleep(PAUSE_AFTER_FAULT)
-
-    def _is_empty(self) -> bool:
-        return not (self._new or self._new_too_late or self._results or self._too_late)
-
-    def _turn(self) -> None:
+    def turn(self) -> float:
+        """Write and claim if it is time, and return after how many seconds it will be."""
         if self._stopping and not self.closed:
             self.closed = True
             self._hand_over(())
         if time.monotonic() >= self._exchange_at():
             self._try_exchange()
-        self._bell.wait(min(LOOK_EVERY, self._exchange_at() - time.monotonic()))
+        return max(0.0, min(LOOK_EVERY, self._exchange_at() - time.monotonic()))
 
     def _exchange_at(self) -> float:
         """Return when to write and claim next."""
@@ -166,7 +134,7 @@ class Books:
 
     def _record_at(self) -> float:
         """Return when to write the results: when they are many or old, or places wait for the next deliveries."""
-        if self._is_empty():
+        if self.is_empty:
             return math.inf
         count = len(self._new) + len(self._results)
         if count >= GROUP_MOST:
@@ -197,6 +165,9 @@ class Books:
         self._take_in()
         now = clock.now()
         self._woken, self._last_look = False, time.monotonic()
+        if self._changed:
+            self._changed = False
+            self._endpoints = {each: replace(known, good_until=now) for each, known in self._endpoints.items()}
         self._next_look = self._last_look + LOOK_EVERY
         with unit_of_work():
             recording.record(self._results, now)
@@ -231,7 +202,9 @@ class Books:
         if free <= 0:
             return []
         full = self._flying.full(ticks)
-        waiting = dict(queue.waiting(now, but_for=full, limit=free))
+        waiting = dict(queue.waiting(now, but_for=full, limit=free, after=self._last_turn))
+        # Where more webhooks wait than there are places, those that got none have the next turn.
+        self._last_turn = list(waiting)[-1] if len(waiting) == free else queue.FIRST
         places = self._flying.share_out(list(waiting), now=ticks, limit_of=self._limit_of)
         ordered = {each for each, in_order in waiting.items() if in_order}
         # What is recorded in this transaction may be due again.

@@ -1,4 +1,7 @@
-"""The dispatcher: a thread that sends many deliveries at once, and one beside it that claims and records them.
+"""The dispatcher: a thread that sends many deliveries at once; it keeps its books itself, or has a thread for that.
+
+On PostgreSQL the books wait for the network, so another thread keeps them. SQLite answers at once: there two threads
+would only take the interpreter from each other, which cost more than a third of the time of a delivery.
 
 No transaction is open while anything is sent. What it holds when it dies is due again when the leases end; when it is
 asked to stop, it finishes what is under way and gives back what is not.
@@ -14,14 +17,15 @@ from typing import Final
 from flask import Flask
 
 from portal import clock
-from portal.database import on_wake
+from portal.database import db, on_wake
 from portal.security.addresses import AddressPolicy, NetworkError
 from portal.security.network import Address
-from portal.webhooks import queue, recording, sending
+from portal.webhooks import queue, recording, sending, service
 from portal.webhooks.books import PAUSE_AFTER_FAULT, Books, Job
 from portal.webhooks.events import WAKE
 from portal.webhooks.exchange import Outgoing, Reply
 from portal.webhooks.flying import Flying, Lines
+from portal.webhooks.keeping import Keeper
 from portal.webhooks.lookups import Lookups
 from portal.webhooks.queue import Claimed
 from portal.webhooks.sending import Endpoint
@@ -33,6 +37,8 @@ TURN_SECONDS: Final = 1.0
 """How long the thread that sends waits at most; whatever concerns it wakes it."""
 MOST_LOST: Final = 10
 """Attempts beyond its retries that a delivery may lose with their processes; then it may be what ends them."""
+LOOK_AGAIN: Final = 0.05
+"""Seconds between two tries to write what is left at the end."""
 LATEST_START: Final = queue.LEASE.total_seconds() - sending.TIMEOUT - 5.0
 """Seconds after its claim at which a delivery is not begun any more: it could outlast its lease, and be sent twice."""
 Sent = tuple[Endpoint, Claimed, Outgoing]
@@ -55,15 +61,18 @@ class Dispatcher:
         self._flying = Flying(concurrency)
         self._lines = Lines(self._flying)
         self._claimed: deque[Job] = deque()
-        self._books = Books(app, self._flying, places=concurrency, hand_over=self._take_over)
+        self._app = app
+        self._books = Books(self._flying, places=concurrency, hand_over=self._take_over, ring=self._ring)
+        self._keeper = Keeper(app, self._books) if _waits_for_database(app) else None
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
         self._stopping = threading.Event()
-        self._off = on_wake(WAKE, self.wake)
+        self._offs = [on_wake(WAKE, self.wake), on_wake(service.CHANGED, self._books.read_again)]
 
     def start(self) -> None:
         """Begin to send."""
         self._thread.start()
-        self._books.start()
+        if self._keeper:
+            self._keeper.start()
 
     def wake(self) -> None:
         """Look for due deliveries soon. Any thread may call it."""
@@ -71,35 +80,59 @@ class Dispatcher:
 
     def stop(self, timeout: float = 20.0) -> None:
         """Claim nothing more, finish what is under way, and wait up to so many seconds for it."""
-        self._off()
+        for off in self._offs:
+            off()
         self._stopping.set()
         self._books.stop_claiming()
         if self._thread.ident is not None:
             until = time.monotonic() + timeout
             self._thread.join(timeout)
-            self._books.join(max(0.0, until - time.monotonic()))
+            if self._keeper:
+                self._keeper.join(max(0.0, until - time.monotonic()))
         self._lookups.close()
+
+    def _ring(self) -> None:
+        """Let whoever keeps the books look at them. Any thread may call it."""
+        if self._keeper:
+            self._keeper.ring()
+        else:
+            self._wire.wake()
 
     def _take_over(self, jobs: Sequence[Job]) -> None:
         """Take what was claimed. The thread that keeps the books calls it."""
         self._claimed.extend(jobs)
-        self._wire.wake()
+        if self._keeper:
+            self._wire.wake()
 
     def _run(self) -> None:
+        with self._app.app_context():
+            self._go_round()
+            if self._keeper:
+                self._keeper.finish()
+            else:
+                self._close_books()
+        self._wire.close()
+
+    def _go_round(self) -> None:
         while not (self._stopping.is_set() and self._books.closed and self._is_empty()):
             try:
                 self._turn()
             except Exception:  # the job runner: a fault of ours must not end the deliveries of everybody
                 log.exception("the dispatcher stumbled; it goes on")
+                db.session.remove()
                 time.sleep(PAUSE_AFTER_FAULT)
-        self._books.finish()
-        self._wire.close()
+
+    def _close_books(self) -> None:
+        """Write what is left; where the database takes nothing, until somebody ends the process."""
+        while not self._books.is_empty:
+            time.sleep(min(self._books.turn(), LOOK_AGAIN))
 
     def _is_empty(self) -> bool:
         return not (self._wire.busy or self._lookups.count or self._claimed or self._lines)
 
     def _turn(self) -> None:
         """One round: start what there is a place for, wait for what comes back."""
+        wait = TURN_SECONDS if self._keeper else self._books.turn()
         while self._claimed:
             self._look_up(*self._claimed.popleft())
         while found := self._lookups.take():
@@ -108,7 +141,7 @@ class Dispatcher:
             self._give_back(self._lines.clear_all())
         while self._wire.free and (found := self._lines.take()):
             self._start_one(*found)
-        for (endpoint, claimed, request), reply in self._wire.turn(TURN_SECONDS):
+        for (endpoint, claimed, request), reply in self._wire.turn(wait):
             self._finish(endpoint, claimed, reply, request)
 
     def _look_up(self, endpoint: Endpoint, claimed: Claimed) -> None:
@@ -142,6 +175,8 @@ class Dispatcher:
         for each in unsent:
             self._flying.ended(each, seconds, begun=False)
             self._books.give_back(each)
+        if unsent and self._keeper:
+            self._keeper.ring()
 
     def _fail(self, endpoint: Endpoint, claimed: Claimed, reply: Reply) -> None:
         self._finish(endpoint, claimed, reply, None)
@@ -154,6 +189,13 @@ class Dispatcher:
             log.exception("what came of delivery %s cannot be judged", claimed.delivery_id)
             fault = Reply(error=INTERNAL, detail="The portal could not read the answer; see its log.")
             outcome = recording.outcome_of(endpoint, claimed, fault, now=clock.now(), request=request)
-        self._books.put(outcome)
+        if self._books.put(outcome) and self._keeper:
+            self._keeper.ring()
         if outcome.verdict.disables or outcome.verdict.pause_until:
             self._give_back(self._lines.clear(endpoint.webhook_id))  # it wants no more now
+
+
+def _waits_for_database(app: Flask) -> bool:
+    """Return whether a statement waits for another machine or process, rather than for the disk at most."""
+    with app.app_context():
+        return db.engine.dialect.name != "sqlite"

@@ -22,6 +22,10 @@ LEASE = timedelta(seconds=45)
 """Three times what one exchange may take: after it an attempt counts as lost."""
 
 
+FIRST: Final = uuid.UUID(int=0)
+"""Stands before every id."""
+
+
 @dataclass(slots=True)
 class Claimed:
     """An attempt to make: whoever holds the token may record what became of it."""
@@ -56,15 +60,22 @@ class Done:
     timing: Mapping[str, Any] = field(default_factory=dict)
 
 
-def waiting(now: datetime, *, but_for: Collection[uuid.UUID], limit: int) -> Sequence[tuple[uuid.UUID, bool]]:
+def waiting(
+    now: datetime, *, but_for: Collection[uuid.UUID], limit: int, after: uuid.UUID = FIRST
+) -> Sequence[tuple[uuid.UUID, bool]]:
     """Return webhooks with due deliveries, each with whether it wants them in order.
 
     Args:
         now: what is due now.
         but_for: webhooks that have enough under way.
         limit: so many at most.
+        after: whose turn was the last; those behind it come first, by their ids, then those up to it.
     """
-    found = _WAITING.all(lambda *row: row, now=now, most=limit + len(but_for))
+    most = limit + len(but_for)
+    found = _WAITING.all(lambda *row: row, now=now, most=most, behind=after)
+    if after != FIRST and len(found) < most:
+        before = _WAITING.all(lambda *row: row, now=now, most=most - len(found), behind=FIRST)
+        found += [each for each in before if each[0] <= after]
     return [(webhook_id, ordered) for webhook_id, ordered in found if webhook_id not in but_for][:limit]
 
 
@@ -113,11 +124,13 @@ _NOW: Final = bindparam("now", type_=Delivery.due_at.type)
 _WAITING: Final = Prepared(
     select(Webhook.id, Webhook.ordered)
     .where(
+        Webhook.id > bindparam("behind", type_=Webhook.id.type),
         Webhook.status == WebhookStatus.ACTIVE,
         Webhook.deleted_at.is_(None),
         or_(Webhook.paused_until.is_(None), Webhook.paused_until <= _NOW),
         exists().where(Delivery.webhook_id == Webhook.id, Delivery.due_at <= _NOW),
     )
+    .order_by(Webhook.id)
     .limit(bindparam("most", type_=Integer))
 )
 _OF_WEBHOOK: Final = Delivery.webhook_id == bindparam("webhook", type_=Delivery.webhook_id.type)

@@ -12,7 +12,7 @@ from sqlalchemy import Select, func, select
 from portal import clock, keyring
 from portal.accounts.models import Organization
 from portal.audit import trail
-from portal.database import db, new_id
+from portal.database import db, new_id, wake_after_commit
 from portal.security.encryption import Context
 from portal.security.masking import mask
 from portal.security.redaction import strip_controls
@@ -28,6 +28,8 @@ PURPOSE: Final = "credentials"
 OVERLAP: Final = timedelta(hours=24)
 """How long the secret before signs too, unless somebody chooses otherwise."""
 MOST_WEBHOOKS: Final = 200
+CHANGED: Final = "webhooks"
+"""Topic that lets dispatchers read the settings of webhooks anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ def create(*, organization_id: uuid.UUID, user_id: uuid.UUID | None, draft: Draf
     _apply(webhook, draft, now)
     db.session.add(webhook)
     db.session.flush()
-    _audit("webhook.created", webhook, after=_shown(webhook))
+    _changed("webhook.created", webhook, after=_shown(webhook))
     return webhook, secret
 
 
@@ -83,10 +85,10 @@ def update(*, webhook: Webhook, draft: Draft) -> Webhook:
     before = _shown(webhook)
     _apply(webhook, draft, clock.now())
     db.session.flush()
-    after = _shown(webhook)
-    names = [name for name in after if before.get(name) != after[name]]
-    if names:
-        _audit("webhook.changed", webhook, before={n: before.get(n) for n in names}, after={n: after[n] for n in names})
+    now = _shown(webhook)
+    after = {name: now[name] for name in now if before.get(name) != now[name]}
+    if after:
+        _changed("webhook.changed", webhook, before={name: before.get(name) for name in after}, after=after)
     return webhook
 
 
@@ -102,7 +104,7 @@ def set_active(*, webhook: Webhook, active: bool, reason: str = "") -> None:
     webhook.status, webhook.disabled_reason, webhook.updated_at = status, reason, clock.now()
     if active:
         _forgive(webhook)
-    _audit("webhook.enabled" if active else "webhook.disabled", webhook, after={"reason": reason} if reason else None)
+    _changed("webhook.enabled" if active else "webhook.disabled", webhook, after={"reason": reason} if reason else None)
     db.session.flush()
 
 
@@ -113,7 +115,7 @@ def delete(*, webhook: Webhook) -> None:
     webhook.status = WebhookStatus.DISABLED
     webhook.secret_sealed, webhook.previous_sealed, webhook.headers_sealed = b"", None, None
     deliveries.end([webhook.id])
-    _audit("webhook.deleted", webhook, before=_shown(webhook))
+    _changed("webhook.deleted", webhook, before=_shown(webhook))
     db.session.flush()
 
 
@@ -127,7 +129,7 @@ def rotate(*, webhook: Webhook, overlap: timedelta = OVERLAP) -> str:
     webhook.previous_until = now + overlap if webhook.previous_sealed else None
     webhook.secret_sealed, webhook.secret_masked = keyring.seal(secret, _context(webhook, "secret")), mask(secret)
     webhook.updated_at = now
-    _audit("webhook.secret_rotated", webhook, after={"previous_until": str(webhook.previous_until or "")})
+    _changed("webhook.secret_rotated", webhook, after={"previous_until": str(webhook.previous_until or "")})
     db.session.flush()
     return secret
 
@@ -190,6 +192,7 @@ def set_retry_policy(*, organization_id: uuid.UUID, policy: RetryPolicy) -> None
         row = OrganizationRetryPolicy(organization_id=organization_id)
         db.session.add(row)
     row.policy, row.updated_at = policy.as_dict(), clock.now()
+    wake_after_commit(CHANGED)
     trail.record(
         action="policy.changed", organization_id=organization_id, target_type="organization",
         target_id=organization_id, before=before, after=policy.as_dict(),
@@ -275,6 +278,12 @@ def _shown(webhook: Webhook) -> dict[str, Any]:
         "retry": webhook.retry,
         "filters": webhook.filters,
     }
+
+
+def _changed(action: str, webhook: Webhook, **values: dict[str, Any] | None) -> None:
+    """Keep what changed in the audit trail, and let dispatchers read the settings anew."""
+    wake_after_commit(CHANGED)
+    _audit(action, webhook, **values)
 
 
 def _audit(

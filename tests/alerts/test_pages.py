@@ -162,7 +162,9 @@ def test_the_page_of_an_alert_tells_its_story(
     time.shift(timedelta(minutes=5))
     change(app, down.integration_id, **works())
     look(app)
-    text = words(admin.get(f"{PAGE}/{down.id}"))
+    answer = admin.get(f"{PAGE}/{down.id}")
+    assert f'<a href="/admin/integrations/{down.integration_id}">' in answer.text
+    text = words(answer)
     for said in (
         "12:00:00 Opened Portal", "12:05:00 Acknowledged Marcus Oyelaran On it",
         "12:10:00 Resolved Portal It works again.", "Integration down, critical",

@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import text, update
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from portal import clock
-from portal.database import unit_of_work
+from portal.database import reading, unit_of_work
 from portal.settings import Settings
-from portal.webhooks import dead_letters, sending, testing
+from portal.webhooks import dead_letters, queue, sending, service, testing
 from portal.webhooks.exchange import Outgoing
 from portal.webhooks.models import Delivery, DeliveryStatus, Webhook, WebhookStatus
 from portal.webhooks.retry import RetryPolicy
 from portal.webhooks.sending import Endpoint
+from portal.webhooks.service import Draft
 from portal.webhooks.verdict import GIVES_UP_AFTER
 from tests.support.people import Team
 from tests.webhooks.kit import (
@@ -323,7 +324,7 @@ def test_what_was_claimed_ahead_of_one_that_wants_quiet_is_not_sent(
     assert len(receiver.got) == 1 + 7
 
 
-@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
 def test_it_goes_on_sending_while_its_books_wait_for_the_database(
     app: Flask, settings: Settings, team: Team, receiver: Receiver
 ) -> None:
@@ -336,7 +337,8 @@ def test_it_goes_on_sending_while_its_books_wait_for_the_database(
         emit(app, team.organization_id, count=30)
         until(lambda: len(claimed(app)) == 14)
         until(lambda: len(receiver.got) == 1 + 7)
-        with app.app_context(), unit_of_work():
+        with app.app_context(), unit_of_work() as session:
+            session.execute(text("LOCK TABLE deliveries IN EXCLUSIVE MODE"))
             warm.go_on.set()
             until(lambda: len(receiver.got) == 1 + 14)
         until(lambda: over(app))
@@ -361,3 +363,29 @@ def test_a_stop_gives_back_what_was_claimed_ahead(
     assert not claimed(app)
     waiting = [each for each in deliveries(app) if each.due_at is not None]
     assert [(each.attempt_number, each.due_at <= clock.now()) for each in waiting if each.due_at] == [(0, True)] * 13
+
+
+def test_a_changed_address_is_used_at_once(app: Flask, settings: Settings, team: Team, receiver: Receiver) -> None:
+    """The settings that a dispatcher has read are good for seconds; a change does not wait for that."""
+    webhook_id, _ = make_webhook(app, team.organization_id, receiver.url)
+    with dispatching(app, settings):
+        emit(app, team.organization_id)
+        until(lambda: over(app))
+        with app.app_context(), unit_of_work():
+            row = service.get(organization_id=team.organization_id, webhook_id=webhook_id)
+            service.update(webhook=row, draft=Draft(name=row.name, url=f"{receiver.url}/moved", events=["*"]))
+        emit(app, team.organization_id)
+        until(lambda: over(app))
+    assert [each.path for each in receiver.got][1:] == ["/moved"]
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_webhooks_that_wait_take_turns_where_there_are_fewer_places(app: Flask, settings: Settings, team: Team) -> None:
+    made = sorted(make_webhook(app, team.organization_id, f"http://127.0.0.1:9/{number}")[0] for number in range(5))
+    emit(app, team.organization_id)
+    now = clock.now()
+    with app.app_context(), reading():
+        first = [each for each, _ in queue.waiting(now, but_for=(), limit=2)]
+        second = [each for each, _ in queue.waiting(now, but_for=(), limit=2, after=first[-1])]
+        third = [each for each, _ in queue.waiting(now, but_for=[made[0]], limit=3, after=second[-1])]
+    assert [*first, *second, *third] == [*made, *made[1:3]]
