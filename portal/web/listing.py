@@ -21,7 +21,12 @@ def chosen_filters(offered: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     chosen = {name: request.args.get(name, "") for name in offered}
     chosen = {name: value if value in offered[name] else "" for name, value in chosen.items()}
     dates = {name: request.args.get(name, "")[:10] for name in ("since", "until")}
-    return chosen | dates | {"q": strip_controls(request.args.get("q", "")).strip()[:LONGEST_SEARCH]}
+    return chosen | dates | {"q": searched(request.args.get("q", ""))}
+
+
+def searched(text: str) -> str:
+    """Return what is looked for where somebody typed this: what no list can have is left out of it."""
+    return strip_controls(text).strip()[:LONGEST_SEARCH]
 
 
 def midnight(text: str, *, days: int = 0) -> datetime | None:

@@ -14,7 +14,7 @@ from portal.paging import COUNT_LIMIT
 from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
 from portal.web.filters import plural
-from portal.web.listing import MOST_SHOWN, shown_rows
+from portal.web.listing import MOST_SHOWN, moment, shown_rows
 from portal.web.render import add_toast, go_to, is_shown, nothing_new, page, trigger, version_of, wants_fragment
 from portal.webhooks import dead_letter_queries, dead_letters, presenting, queries, run_words, runs
 from portal.webhooks.dead_letter_queries import CAUSES, PAGE, DeadLetterFilters
@@ -45,6 +45,8 @@ DOING: Final = {RunAction.RETRY: "Retrying", RunAction.DISCARD: "Discarding"}
 DONE: Final = {RunAction.RETRY: "Retried", RunAction.DISCARD: "Discarded"}
 CONFIRMED: Final = "discard"
 """What is typed before many are discarded."""
+OLDEST_YEAR: Final = 2000
+"""No page that a form stands on was made before; of years near the first there is no week before either."""
 MOST_SELECTED: Final = 200
 
 
@@ -212,11 +214,8 @@ def _filters(chosen: Mapping[str, str]) -> DeadLetterFilters:
 
 def _as_of() -> datetime | None:
     """Return the moment at which the page was made that a form stands on: what it counted is what it is about."""
-    try:
-        moment = datetime.fromisoformat(request.form.get("as_of", ""))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
+    found = moment(request.form.get("as_of", ""))
+    return found if found and found.year >= OLDEST_YEAR else None
 
 
 def _uuid(text: str) -> uuid.UUID | None:

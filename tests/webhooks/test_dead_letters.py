@@ -495,4 +495,6 @@ def test_hostile_addresses_do_no_harm(app: Flask, team: Team, admin: Browser, pa
     for query in ("webhook=x", "reason=%00", "time=forever", "q=%00%ff", "show=x", f"show={uuid.uuid4()}", "own=x"):
         assert admin.get(f"{PAGE}?{query}").status_code == 200, query
     assert admin.post(f"{PAGE}/retry", {"as_of": "2999-01-01"}).status_code == 303
+    for moment in ("0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+14:00"):
+        assert admin.post(f"{PAGE}/retry", {"as_of": moment, "time": "7d"}).status_code == 303
     assert admin.get(f"{PAGE}/progress").headers["Location"] == PAGE
