@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Select, bindparam, or_, select, tuple_
 
-from portal.alerts.models import UNRESOLVED, Alert, AlertChange, AlertState, Severity
+from portal.alerts.models import UNRESOLVED, Alert, AlertState, Severity
 from portal.database import db
 from portal.paging import Page, count_rows, counting, cursor_moment, decode_cursor, encode_cursor
 from portal.prepared import Prepared
@@ -125,9 +125,3 @@ def of_integration(*, organization_id: uuid.UUID, integration_id: uuid.UUID) -> 
     """Return the alert of an integration that is not resolved."""
     mine = (Alert.organization_id == organization_id, Alert.integration_id == integration_id, UNRESOLVED)
     return db.session.scalar(select(Alert).where(*mine).limit(1))
-
-
-def history(alert: Alert) -> Sequence[AlertChange]:
-    """Return what happened to an alert, in this order."""
-    query = select(AlertChange).where(AlertChange.alert_id == alert.id)
-    return db.session.scalars(query.order_by(AlertChange.at, AlertChange.id)).all()
