@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -249,6 +249,21 @@ def connection() -> Connection:
     if not held:
         held.append(db.session.connection())
     return held[0]
+
+
+_BY_INDEX: Final = "SELECT " + ", ".join(
+    f"set_config('enable_{way}', 'off', true)" for way in ("sort", "bitmapscan", "seqscan")
+)
+
+
+def by_index() -> None:
+    """Let PostgreSQL go by indexes until the transaction under way ends: for what takes the first rows of a queue.
+
+    A queue that grew since its last ANALYZE seems to have but a few rows. It then reads and sorts all of them for the
+    first ones: 130 ms in place of 1 ms with 30,000 waiting.
+    """
+    if connection().dialect.name == "postgresql":
+        connection().exec_driver_sql(_BY_INDEX)
 
 
 _writers: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()

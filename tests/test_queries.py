@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from portal import clock, prepared
-from portal.database import db, reading, unit_of_work
+from portal.database import by_index, db, reading, unit_of_work
 from portal.health import checks, claims, maintenance, metrics, pulse, rollups
 from portal.health import service as health
 from portal.health.models import HealthCheckRun, Span
@@ -21,7 +21,8 @@ from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import Integration
 from portal.integrations.queries import Filters
-from portal.webhooks import replay_queries
+from portal.webhooks import events, queue, replay_queries
+from portal.webhooks.events import NewEvent
 from portal.webhooks.models import ReplayRun
 from portal.webhooks.replay_queries import Range, Wanted
 from tests.support.integrations import add_integration
@@ -117,7 +118,11 @@ def plan(app: Flask, do: Callable[[], object]) -> str:
             statements.append((statement, parameters))
 
     def guarded(self: Any, within: Any, act: Callable[[Any], object]) -> Any:
-        act(SimpleNamespace(execute=lambda statement, given: note(None, None, statement, tuple(given))))
+        seen = SimpleNamespace(
+            execute=lambda statement, given: note(None, None, statement, tuple(given)),
+            executemany=lambda statement, given: note(None, None, statement, tuple(given[0])),
+        )
+        act(seen)
         return run(self, within, act)
 
     run = prepared._Compiled._guarded
@@ -134,7 +139,10 @@ def plan(app: Flask, do: Callable[[], object]) -> str:
             return "\n".join(
                 str(row[-1])
                 for statement, parameters in statements
-                for row in connection.exec_driver_sql(explain + statement, parameters)
+                # What sets how the statements behind it are planned is run.
+                for row in connection.exec_driver_sql(
+                    statement if "set_config" in statement else explain + statement, parameters
+                )
             )
 
 
@@ -275,3 +283,22 @@ def test_lists_come_out_of_the_index_in_their_order(app: Flask, team: Team) -> N
         found = plan(app, read(do))
         assert "TEMP B-TREE" not in found, (name, found)
         assert "SCAN" not in found, (name, found)
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_a_queue_that_grew_since_its_last_analyze_is_read_by_its_index(app: Flask, team: Team) -> None:
+    hook = make_webhook(app, team.admin)
+    new = [NewEvent(event_type="job.created", data={})] * 500
+    with app.app_context():
+        for _ in range(12):
+            with unit_of_work():
+                events.accept(organization_id=team.organization_id, events=new)
+
+        def claims() -> None:
+            with unit_of_work():
+                by_index()
+                queue.claim({hook: 256}, ordered=(), now=clock.now())
+
+        found = plan(app, claims)
+    assert "Index Scan using ix_deliveries_due" in found
+    assert "Sort" not in found

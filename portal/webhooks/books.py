@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from portal import clock
-from portal.database import db, unit_of_work
+from portal.database import by_index, db, unit_of_work
 from portal.webhooks import queue, recording, sending
 from portal.webhooks.flying import Flying
 from portal.webhooks.models import Webhook
@@ -201,6 +201,7 @@ class Books:
         free, ticks = self._flying.free, self._last_look
         if free <= 0:
             return []
+        by_index()
         full = self._flying.full(ticks)
         waiting = dict(queue.waiting(now, but_for=full, limit=free, after=self._last_turn))
         # Where more webhooks wait than there are places, those that got none have the next turn.
