@@ -195,6 +195,15 @@ def test_saved_as_unverified_it_becomes_active_by_itself(
     expect(visitor.page.get_by_role("table", name="Health logs")).to_contain_text("Recovered after 1 failure")
 
 
+def test_the_focus_goes_to_a_secret_that_is_refused(visitor: Visitor, place: Place) -> None:
+    visitor.go("/admin/integrations/new/slack")
+    visitor.fill(webhook_url="https://example.org/services/T0/B0/opens-nothing")
+    with visitor.expecting(422):
+        visitor.button("Save").click()
+        expect(visitor.drawer.locator(".error")).to_contain_text("must lead to hooks.slack.com")
+    expect(visitor.drawer.get_by_label("Webhook URL")).to_be_focused()
+
+
 def test_what_a_form_cannot_take_is_named_and_nothing_is_lost(visitor: Visitor, seeds: Seeder, place: Place) -> None:
     open_drawer(visitor)
     visitor.fill(name="", password=WRONG, username="portal")

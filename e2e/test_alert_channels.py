@@ -42,15 +42,30 @@ def test_an_alert_is_emailed_through_the_provider_that_works(
     visitor.page.get_by_role("link", name=re.compile("Careers mailbox .SMTP.: re-auth")).click()
     expect(visitor.page.get_by_role("table", name="Notifications of this alert")).to_contain_text("1 sent")
 
+    visitor.go("/admin/alerts")
+    visitor.page.get_by_role("button", name=re.compile("^Acknowledge Careers mailbox")).click()
+    visitor.button("Acknowledge").click()
+    visitor.said("Alert acknowledged.")
+    expect(visitor.page.get_by_role("heading", name="No open alerts")).to_be_focused()
+
 
 def test_a_channel_is_added_in_the_drawer(visitor: Visitor, place: Place) -> None:
     visitor.go("/admin/alerts/channels")
     visitor.page.get_by_text("Add channel").click()
     visitor.page.get_by_role("link", name="Email", exact=True).click()
     visitor.drawer.get_by_label("Name").fill("Night shift")
-    visitor.drawer.get_by_label("Addresses", exact=True).last.fill("night@example.org")
-    visitor.look()
+    addresses = visitor.drawer.get_by_role("textbox", name="Addresses")
+    expect(addresses).to_be_hidden()
     visitor.drawer.get_by_role("radio", name="Addresses").check()
+    addresses.fill("night@example.org")
+    expect(visitor.drawer.get_by_role("group", name="Chosen members")).to_be_hidden()
+    visitor.look()
     visitor.button("Save channel").click()
     visitor.said("Channel added.")
-    expect(visitor.page.locator("#channels")).to_contain_text("night@example.org")
+    rows = visitor.page.get_by_role("table", name="Notification channels").locator("tbody tr")
+    expect(rows.filter(has_text="night@example.org")).to_have_count(1)
+
+    rows.first.get_by_role("button", name="Delete").click()
+    visitor.button("Delete channel").click()
+    visitor.said("Owners and admins is deleted.")
+    expect(visitor.button("Delete Night shift")).to_be_focused()

@@ -77,7 +77,11 @@ COUNT_LIMIT = 10_000
 
 def count_rows(query: Select[Any]) -> int:
     """Count what a query finds, up to one more than COUNT_LIMIT."""
+    return db.session.scalar(counting(query)) or 0
+
+
+def counting(query: Select[Any]) -> Select[int]:
+    """Return the statement that counts what a query finds, up to one more than COUNT_LIMIT."""
     # Of no column, so that an index answers alone where it can.
     bare: Select[Any] = query.with_only_columns(literal_column("1"), maintain_column_froms=True)
-    limited = bare.order_by(None).limit(COUNT_LIMIT + 1).subquery()
-    return db.session.scalar(select(func.count()).select_from(limited)) or 0
+    return select(func.count()).select_from(bare.order_by(None).limit(COUNT_LIMIT + 1).subquery())

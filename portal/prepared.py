@@ -41,6 +41,7 @@ Convert = Callable[[Any], Any]
 Read = Callable[[Iterable[Any]], Iterable[Any]]
 Row = TypeVar("Row")
 _NAMED: Final = re.compile(r"%\((\w+)\)s")
+_VALUES: Final = re.compile(r"(.* VALUES )(\([?, ]*\))(.*)", re.DOTALL)
 _NOTHING: Final = object()
 MOST_ROWS: Final = 64
 """Rows of one insert on SQLite; a power of two, as are smaller ones, so that there are few statements."""
@@ -105,7 +106,7 @@ class _Compiled:
         columns: Sequence[ColumnElement[Any]] = list(statement.selected_columns) if statement.is_select else []
         self.results = [_result(column, dialect) for column in columns]
         self.of_arrays = ""
-        self.of_rows: Callable[[int], str] | None = _of_rows(self.text) if inserts and compiled.positional else None
+        self.of_rows = _of_rows(self.text) if inserts and compiled.positional else None
         if inserts and dialect.name == "postgresql":
             self.of_arrays, _ = _by_place(_from_arrays(statement, names).compile(dialect=dialect))
 
@@ -149,10 +150,12 @@ class _Compiled:
         return cursor
 
 
-def _of_rows(text: str) -> Callable[[int], str]:
-    """Return what writes the insert of one row for several."""
-    head, _, row = text.partition(" VALUES ")
-    return cache(lambda size: f"{head} VALUES {', '.join([row] * size)}")
+def _of_rows(text: str) -> Callable[[int], str] | None:
+    """Return what writes the insert of one row for several; None where it is not that simple."""
+    found = _VALUES.fullmatch(text)
+    if found is None or "?" in found[3]:
+        return None
+    return cache(lambda size: f"{found[1]}{', '.join([found[2]] * size)}{found[3]}")
 
 
 def _insert(cursor: DBAPICursor, write: Callable[[int], str], rows: Sequence[tuple[Any, ...]]) -> None:

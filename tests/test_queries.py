@@ -5,14 +5,15 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import event, text
 
-from portal import clock
-from portal.database import db, reading, unit_of_work
+from portal import clock, prepared
+from portal.database import by_index, db, reading, unit_of_work
 from portal.health import checks, claims, maintenance, metrics, pulse, rollups
 from portal.health import service as health
 from portal.health.models import HealthCheckRun, Span
@@ -20,7 +21,8 @@ from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import Integration
 from portal.integrations.queries import Filters
-from portal.webhooks import replay_queries
+from portal.webhooks import events, queue, replay_queries
+from portal.webhooks.events import NewEvent
 from portal.webhooks.models import ReplayRun
 from portal.webhooks.replay_queries import Range, Wanted
 from tests.support.integrations import add_integration
@@ -115,7 +117,17 @@ def plan(app: Flask, do: Callable[[], object]) -> str:
         if re.match(r"\s*(SELECT|UPDATE|WITH)\b", statement):
             statements.append((statement, parameters))
 
-    with app.app_context():
+    def guarded(self: Any, within: Any, act: Callable[[Any], object]) -> Any:
+        seen = SimpleNamespace(
+            execute=lambda statement, given: note(None, None, statement, tuple(given)),
+            executemany=lambda statement, given: note(None, None, statement, tuple(given[0])),
+        )
+        act(seen)
+        return run(self, within, act)
+
+    run = prepared._Compiled._guarded
+    with app.app_context(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared._Compiled, "_guarded", guarded)
         event.listen(db.engine, "before_cursor_execute", note)
         try:
             do()
@@ -127,7 +139,10 @@ def plan(app: Flask, do: Callable[[], object]) -> str:
             return "\n".join(
                 str(row[-1])
                 for statement, parameters in statements
-                for row in connection.exec_driver_sql(explain + statement, parameters)
+                # What sets how the statements behind it are planned is run.
+                for row in connection.exec_driver_sql(
+                    statement if "set_config" in statement else explain + statement, parameters
+                )
             )
 
 
@@ -230,6 +245,23 @@ def test_the_logs_of_one_integration_are_not_looked_for_among_all(app: Flask, te
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_some_integrations_are_not_looked_for_among_all(app: Flask, team: Team) -> None:
+    organization = team.organization_id
+    with app.app_context(), unit_of_work():
+        some = {add_integration(team.admin, f"Relay {number}").id for number in range(3)}
+    for do in (queries.of_ids, queries.names):
+        found = plan(app, read(partial(do, organization_id=organization, ids=some)))
+        assert "SEARCH integrations USING INDEX sqlite_autoindex_integrations_1 (id=?)" in found
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("filters", [LogFilters(status="limited"), LogFilters(error_class="timeout")])
+def test_logs_that_did_not_pass_are_counted_from_an_index_alone(app: Flask, team: Team, filters: LogFilters) -> None:
+    count = partial(health.count_logs, organization_id=team.organization_id, filters=filters)
+    assert "USING COVERING INDEX" in plan(app, read(count))
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 def test_lists_come_out_of_the_index_in_their_order(app: Flask, team: Team) -> None:
     """Else the first page of a million rows would sort a million rows."""
     integration, _run = grow(app, team)
@@ -251,3 +283,22 @@ def test_lists_come_out_of_the_index_in_their_order(app: Flask, team: Team) -> N
         found = plan(app, read(do))
         assert "TEMP B-TREE" not in found, (name, found)
         assert "SCAN" not in found, (name, found)
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_a_queue_that_grew_since_its_last_analyze_is_read_by_its_index(app: Flask, team: Team) -> None:
+    hook = make_webhook(app, team.admin)
+    new = [NewEvent(event_type="job.created", data={})] * 500
+    with app.app_context():
+        for _ in range(12):
+            with unit_of_work():
+                events.accept(organization_id=team.organization_id, events=new)
+
+        def claims() -> None:
+            with unit_of_work():
+                by_index()
+                queue.claim({hook: 256}, ordered=(), now=clock.now())
+
+        found = plan(app, claims)
+    assert "Index Scan using ix_deliveries_due" in found
+    assert "Sort" not in found

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from flask import Flask, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
@@ -21,7 +20,7 @@ from portal.accounts import (
 from portal.accounts.identity import Identity
 from portal.accounts.routes import blueprint
 from portal.audit import trail
-from portal.database import glancing, reading, unit_of_work
+from portal.database import glancing, unit_of_work
 from portal.extensions import login_manager
 from portal.security.passwords import PasswordHasher
 from portal.web import access
@@ -73,18 +72,17 @@ def _load(token: str) -> Identity | None:
 def _load_bearer() -> Identity | None:
     """Return for whom the API token of this request works, where it bears a good one; its cookie is not looked at."""
     token = access.bearer()
-    return _once(lambda: api_tokens.identity_of(token), _use, glancing) if token else None
+    return _once(lambda: api_tokens.identity_of(token), _use) if token else None
 
 
 def _once(
     find: Callable[[], Identity | None],
     seen: Callable[[Identity], None],
-    within: Callable[[], AbstractContextManager[object]] = reading,
 ) -> Identity | None:
     if g.get("identity_failed"):
         return None
     g.identity_failed = True
-    with within():
+    with glancing():
         who = find()
     if who:
         seen(who)

@@ -147,11 +147,11 @@ class ProfileForm(Form):
         "Text me about critical alerts",
         description="When integrations stop working, and when they work again. Your mobile provider may charge for it.",
     )
-    time_zone = SelectField(
+    time_zone = StringField(
         "Time zone",
         [Clean(values.time_zone)],
-        choices=lambda: [(each, each) for each in values.time_zones()],
-        validate_choice=False,
+        description="Type a city, such as Lisbon. All times are shown in it.",
+        render_kw={"autocomplete": "off", "spellcheck": "false"},
     )
 
     def validate_sms_alerts(self, field: BooleanField) -> None:

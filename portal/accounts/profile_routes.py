@@ -8,7 +8,7 @@ from typing import Any
 from flask import abort, request, url_for
 from flask.wrappers import Response
 
-from portal.accounts import browser, devices, hashing, members, service, sessions, two_factor
+from portal.accounts import browser, devices, hashing, members, service, sessions, two_factor, values
 from portal.accounts.errors import AccountsError, NotFoundError, TooManyTriesError, WeakPasswordError
 from portal.accounts.forms import PasswordForm, ProfileForm
 from portal.accounts.identity import Identity
@@ -123,6 +123,7 @@ def _profile(
         status=status,
         details=details or ProfileForm(formdata=None, obj=user, sms_alerts=shown["wants_texts_since"] is not None),
         password=password or PasswordForm(formdata=None),
+        time_zones=values.time_zones(),
         **shown,
     )
 

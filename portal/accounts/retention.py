@@ -90,7 +90,7 @@ def change(*, organization_id: uuid.UUID, values: Mapping[str, int | None]) -> R
         InvalidError: a value is missing or out of bounds, or bodies are to outlive their deliveries.
     """
     new = _checked(values)
-    place = db.session.get_one(Organization, organization_id, with_for_update=True)
+    place = db.session.get_one(Organization, organization_id, with_for_update={"key_share": True})
     before = of(organization_id)
     if new == before:
         return new

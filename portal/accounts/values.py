@@ -75,14 +75,16 @@ def phone(text: str) -> str:
 
 
 def time_zone(text: str) -> str:
-    """Return the name of a time zone of the IANA database.
+    """Return the name of a time zone of the IANA database, which may be typed as a city alone, in any case.
 
     Raises:
         ValueError: there is none of this name.
     """
-    if text not in time_zones():
-        raise ValueError("Choose a time zone from the list.")
-    return text
+    typed = text.strip().replace(" ", "_").casefold()
+    for each in time_zones():
+        if typed in (each.casefold(), each.rpartition("/")[2].casefold()):
+            return each
+    raise ValueError("Choose a time zone from the list.")
 
 
 @cache

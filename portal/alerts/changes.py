@@ -1,16 +1,19 @@
 """The changes of alerts, written together with what they change: history for people, work for who tells them."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from portal import clock
-from portal.alerts.models import TOLD, AlertChange, ChangeKind
+from portal.alerts.models import TOLD, Alert, AlertChange, ChangeKind
 from portal.database import db, new_id
+
+MOST: Final = 200
+"""Changes that the page of an alert shows."""
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,10 @@ def write(noted: Iterable[Noted], *, handled: bool = False) -> None:
     ]  # fmt: skip
     if rows:
         db.session.execute(insert(AlertChange), rows)
+
+
+def last_of(alert: Alert) -> Sequence[AlertChange]:
+    """Return what happened to an alert, in this order; of one that comes and goes often the last MOST."""
+    query = select(AlertChange).where(AlertChange.alert_id == alert.id)
+    last = db.session.scalars(query.order_by(AlertChange.at.desc(), AlertChange.id.desc()).limit(MOST)).all()
+    return last[::-1]

@@ -187,7 +187,7 @@ def delete(channel_id: uuid.UUID) -> Response:
     """Delete a channel."""
     with unit_of_work():
         name = channels.delete(organization_id=identity().organization_id, channel_id=channel_id)
-    return go_to(url_for("alert_channels.index"), toast=f"{name} is deleted.", tone="off")
+    return _done(f"{name} is deleted.", "off")
 
 
 def _kind(text: str) -> ChannelKind:

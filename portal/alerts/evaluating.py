@@ -5,6 +5,7 @@ at once more, and changed in one transaction. So of several processes each sees 
 alert opens once; the unique index on unresolved causes stands behind that.
 """
 
+import logging
 import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
@@ -13,6 +14,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, insert, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from portal import clock
 from portal.accounts.models import Organization
@@ -32,7 +35,10 @@ SETTLED_AFTER: Final = 120.0
 """Seconds after which a process has had the time to do what waited for it to start."""
 WORDS: Final = ("rule", "severity", "title", "message", "impact", "hint", "code")
 
+_EVERYBODY: Final[Sequence[uuid.UUID] | None] = None
+
 Stored = Row[*tuple[Any, ...]]
+log = logging.getLogger("portal.alerts")
 
 
 class Watch:
@@ -71,8 +77,45 @@ def evaluate(*, settled: bool = True, organization_id: uuid.UUID | None = None) 
     Returns:
         How many alerts were opened, changed or resolved.
     """
+    if organization_id:
+        return _evaluate(settled, [organization_id])
+    return _evaluate_all(settled)
+
+
+def _evaluate_all(settled: bool) -> int:
+    """Bring all organizations up to date but those at whose rows a rule stumbles; each of these is logged.
+
+    All are looked at together. What does not work is halved until it is one organization, so that a broken one among
+    many costs few looks.
+    """
+    changed, parts = 0, [_EVERYBODY]
+    while parts:
+        part = parts.pop()
+        try:
+            changed += _evaluate(settled, part)
+        except (OperationalError, InterfaceError, NoConnection):
+            raise  # the database does not answer, or another was faster: no organization is to blame
+        except Exception:  # the job runner: what is wrong with one organization must not concern the others
+            if part is not None and len(part) == 1:
+                log.exception("the alerts of organization %s cannot be brought up to date", part[0])
+            else:
+                parts += _parts(part)
+    return changed
+
+
+def _parts(whole: Sequence[uuid.UUID] | None) -> list[Sequence[uuid.UUID] | None]:
+    """Return organizations in two parts, none of them empty."""
+    if whole is None:
+        with reading() as session:
+            whole = session.scalars(select(Organization.id).order_by(Organization.id)).all()
+    half = len(whole) // 2
+    return [part for part in (whole[half:], whole[:half]) if part]
+
+
+def _evaluate(settled: bool, organization_ids: Collection[uuid.UUID] | None) -> int:
+    """Bring the alerts of some organizations, or of all, up to date in one transaction."""
     with reading():
-        concerned = _difference(settled, [organization_id] if organization_id else None).organization_ids
+        concerned = _difference(settled, organization_ids).organization_ids
     if not concerned:
         return 0
     with unit_of_work() as session:

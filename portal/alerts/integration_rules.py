@@ -114,7 +114,7 @@ def _in_maintenance(row: Broken, now: datetime) -> bool:
 
 def _down(row: Broken, *, opens: bool) -> Finding:
     refused = row.condition == Condition.REAUTH
-    name = f"{row.name} ({catalogue.get(row.provider).name})"
+    name = f"{row.name} ({_provider(row.provider)})"
     failed = row.error_title or "check failed"
     return Finding(
         organization_id=row.organization_id,
@@ -132,6 +132,14 @@ def _down(row: Broken, *, opens: bool) -> Finding:
         detail={"error_class": row.error_class, "reauth": refused},
         opens=opens,
     )
+
+
+def _provider(slug: str) -> str:
+    """Return what a provider is called; where only another version of the portal has it, what it is stored as."""
+    try:
+        return catalogue.get(slug).name
+    except catalogue.UnknownProvider:
+        return slug
 
 
 def _connection(organization_id: uuid.UUID, outage: _Outage) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, func, select
 
 from portal.alerts.models import Alert
 from portal.alerts.notification_models import AlertChannel, Notification, NotificationAlert
@@ -74,15 +74,14 @@ def of_alert(alert: Alert) -> Sequence[Listed]:
 
 
 def last_of(channels: Collection[AlertChannel]) -> dict[uuid.UUID, Listed]:
-    """Return the last notification of each channel."""
-    found = [row for each in channels if (row := db.session.scalar(_newest(each)))]
+    """Return the last notification of each channel: one step into the index for each, all in one query."""
+    newest = (
+        select(Notification.id).where(Notification.channel_id == AlertChannel.id).order_by(Notification.id.desc())
+    ).limit(1)
+    ids = select(newest.scalar_subquery()).where(AlertChannel.id.in_([each.id for each in channels]))
+    found = db.session.scalars(select(Notification).where(Notification.id.in_(ids))).all() if channels else []
     listed_ = with_statuses(found[0].organization_id, found) if found else []
     return {each.row.channel_id: each for each in listed_ if each.row.channel_id}
-
-
-def _newest(channel: AlertChannel) -> Select[Notification]:
-    query = select(Notification).where(Notification.channel_id == channel.id)
-    return query.order_by(Notification.id.desc()).limit(1)
 
 
 def messages(notification: Notification) -> Sequence[Message]:

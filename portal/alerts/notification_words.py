@@ -11,7 +11,7 @@ from portal.alerts.channels import LABELS
 from portal.alerts.notification_models import AlertChannel, Audience, ChannelKind, Minimum, Mode, NotificationKind
 from portal.alerts.notification_queries import Listed
 from portal.database import db
-from portal.integrations.models import Integration
+from portal.integrations.models import Integration, Status
 from portal.messaging.channels import WAYS
 from portal.messaging.models import Channel, MessageStatus
 from portal.messaging.presenting import STANDINGS
@@ -98,14 +98,19 @@ def names(organization_id: uuid.UUID, channels: Sequence[AlertChannel]) -> dict[
     return {row.id: row.name for row in db.session.execute(select(Integration.id, Integration.name).where(*live))}
 
 
-def missing(organization_id: uuid.UUID, channels: Sequence[AlertChannel]) -> list[str]:
-    """Return which kinds of provider channels need that nobody configured, as in "email provider"."""
+def missing(organization_id: uuid.UUID, channels: Sequence[AlertChannel]) -> list[tuple[str, bool]]:
+    """Return which kinds of provider, as in "email provider", channels need and nobody has, or none of which is active.
+
+    Returns:
+        Each kind with whether one is configured.
+    """
     wanted = {each.kind for each in channels if each.enabled and each.kind != ChannelKind.CHAT}
     found = []
     for each in sorted(wanted):
         way = WAYS[Channel(each)]
-        live = (Integration.organization_id == organization_id, Integration.deleted_at.is_(None), Integration.enabled)
-        some = select(Integration.id).where(*live, Integration.provider.in_(way.slugs())).limit(1)
-        if db.session.scalar(some) is None:
-            found.append(way.provider)
+        mine = (Integration.organization_id == organization_id, Integration.deleted_at.is_(None))
+        states = select(Integration.status).where(*mine, Integration.provider.in_(way.slugs())).distinct()
+        states_now = set(db.session.scalars(states))
+        if Status.ACTIVE not in states_now:
+            found.append((way.provider, bool(states_now)))
     return found

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, or_, select, tuple_
 
-from portal.alerts.models import UNRESOLVED, Alert, AlertChange, AlertState, Severity
+from portal.alerts.models import UNRESOLVED, Alert, AlertState, Severity
 from portal.database import db
-from portal.paging import Page, count_rows, cursor_moment, decode_cursor, encode_cursor
+from portal.paging import Page, count_rows, counting, cursor_moment, decode_cursor, encode_cursor
+from portal.prepared import Prepared
 
 PAGE: Final = 25
 
@@ -96,6 +97,8 @@ def critical(*, organization_id: uuid.UUID, limit: int) -> Sequence[Alert]:
     """Return the critical alerts that are not resolved, the longest failing first, those nobody knows of before all."""
     found: list[Alert] = []
     for state in (AlertState.OPEN, AlertState.ACKNOWLEDGED):
+        if len(found) == limit:
+            break
         query = select(Alert).where(*_in_state(organization_id, state), Alert.severity == Severity.CRITICAL)
         found += db.session.scalars(query.order_by(Alert.since, Alert.id).limit(limit - len(found)))
     return found
@@ -103,18 +106,22 @@ def critical(*, organization_id: uuid.UUID, limit: int) -> Sequence[Alert]:
 
 def count_critical(*, organization_id: uuid.UUID, open_only: bool = False) -> int:
     """Return how many critical alerts are not resolved, or, of these, how many nobody has acknowledged."""
-    query = select(Alert.id).where(Alert.organization_id == organization_id, UNRESOLVED)
-    states = [AlertState.OPEN] if open_only else [AlertState.OPEN, AlertState.ACKNOWLEDGED]
-    return count_rows(query.where(Alert.state.in_(states), Alert.severity == Severity.CRITICAL))
+    statement = _COUNT_OPEN if open_only else _COUNT_CRITICAL
+    return next(iter(statement.all(int, of=organization_id)))
+
+
+def _counting(*states: AlertState) -> Prepared:
+    """Return the statement that counts critical alerts; every page asks for it."""
+    mine = Alert.organization_id == bindparam("of", type_=Alert.organization_id.type)
+    wanted = (mine, UNRESOLVED, Alert.severity == Severity.CRITICAL, or_(*(Alert.state == each for each in states)))
+    return Prepared(counting(select(Alert.id).where(*wanted)))
+
+
+_COUNT_OPEN: Final = _counting(AlertState.OPEN)
+_COUNT_CRITICAL: Final = _counting(AlertState.OPEN, AlertState.ACKNOWLEDGED)
 
 
 def of_integration(*, organization_id: uuid.UUID, integration_id: uuid.UUID) -> Alert | None:
     """Return the alert of an integration that is not resolved."""
     mine = (Alert.organization_id == organization_id, Alert.integration_id == integration_id, UNRESOLVED)
     return db.session.scalar(select(Alert).where(*mine).limit(1))
-
-
-def history(alert: Alert) -> Sequence[AlertChange]:
-    """Return what happened to an alert, in this order."""
-    query = select(AlertChange).where(AlertChange.alert_id == alert.id)
-    return db.session.scalars(query.order_by(AlertChange.at, AlertChange.id)).all()

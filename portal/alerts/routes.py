@@ -8,7 +8,7 @@ from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
 from portal import clock
-from portal.alerts import notification_queries, notification_words, presenting, queries, service, tabs
+from portal.alerts import changes, notification_queries, notification_words, presenting, queries, service, tabs
 from portal.alerts.models import Alert, AlertState
 from portal.alerts.queries import AlertFilters
 from portal.alerts.service import MUTES, Resolved
@@ -18,7 +18,7 @@ from portal.paging import COUNT_LIMIT
 from portal.web import errors
 from portal.web.access import Who, allow, identity
 from portal.web.filters import clock_time, plural
-from portal.web.listing import chosen_filters, moment, page_url
+from portal.web.listing import chosen_filters, moment, page_url, searched
 from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/admin/alerts")
@@ -70,7 +70,8 @@ def detail(alert_id: uuid.UUID) -> Response:
         "alerts/detail.html",
         block="update" if request.headers.get("HX-Target") == "alert" else "main",
         alert_row=alert,
-        history=queries.history(alert),
+        history=changes.last_of(alert),
+        most_changes=changes.MOST,
         told=notification_queries.of_alert(alert),
         telling=notification_words,
         checks=health.around(
@@ -155,7 +156,7 @@ def _which(alert_id: uuid.UUID) -> dict[str, Any]:
 def _chosen(text: str | None = None) -> dict[str, str]:
     states = {str(each): words for each, words in presenting.STATES.items() if each is not AlertState.OPEN}
     chosen = chosen_filters({"state": states})
-    return {"state": chosen["state"], "q": chosen["q"] if text is None else text.strip()[:100]}
+    return {"state": chosen["state"], "q": chosen["q"] if text is None else searched(text)}
 
 
 def _filters(chosen: dict[str, str]) -> AlertFilters:

@@ -11,6 +11,7 @@ from portal.alerts.models import UNTIL_IT_RECOVERS, Alert, AlertState, ChangeKin
 from portal.alerts.queries import AlertFilters
 from portal.audit import trail
 from portal.database import db, wake_after_commit
+from portal.security.redaction import strip_controls
 
 CHANGED: Final = "alerts"
 """Topic of a commit that changed alerts, for those who tell people."""
@@ -124,7 +125,7 @@ def _unresolved(organization_id: uuid.UUID, alert_id: uuid.UUID) -> Alert:
 
 
 def _acknowledge(alerts: Sequence[Alert], *, by: str, note: str) -> None:
-    note = note.strip()[:LONGEST_NOTE]
+    note = strip_controls(note).strip()[:LONGEST_NOTE]
     for alert in alerts:
         alert.state, alert.acknowledged_at = AlertState.ACKNOWLEDGED, clock.now()
         alert.acknowledged_by, alert.acknowledge_note = by[:200], note

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from portal import clock
@@ -72,11 +73,24 @@ def plan_maintenance(integration_id: uuid.UUID, *, body: Mapping[str, Any]) -> t
         return _shown(window), 201
 
 
+@admin.endpoint("POST", f"{PATH}/end", tag=TAG, answers={204: Answer(about="It is not in maintenance any more.")})
+def end_maintenance(integration_id: uuid.UUID) -> tuple[None, int]:
+    """End the maintenance that is under way.
+
+    Of what comes every week only this time ends. The integration is checked at once; without maintenance nothing
+    happens.
+    """
+    with unit_of_work(), suppress(NotFound):
+        maintenance.end_now(integration=_get(integration_id, lock=True))
+    return None, 204
+
+
 @admin.endpoint("DELETE", f"{PATH}/<uuid:window_id>", tag=TAG, answers={204: Answer(about="It is over, or gone.")})
 def remove_maintenance(integration_id: uuid.UUID, window_id: uuid.UUID) -> tuple[None, int]:
     """End maintenance, or take away what is planned.
 
-    What comes every week does not come again. What it was until now stays maintenance.
+    What comes every week does not come again; to end only this time, see “End the maintenance that is under way”.
+    What it was until now stays maintenance.
     """
     try:
         with unit_of_work():

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import ColumnElement, and_, bindparam, null, or_, select, update
 
 from portal import clock
-from portal.database import db, new_id, unit_of_work
+from portal.database import by_index, db, new_id, unit_of_work
 from portal.health.spreading import JITTER, next_slot
 from portal.integrations.models import CheckKind, Integration
 from portal.prepared import Prepared
@@ -85,6 +85,7 @@ def claim(now: datetime, room: Room, *, but_for: Collection[uuid.UUID] = ()) -> 
         room: what there is room for; all that is claimed was reserved there.
         but_for: integrations that the caller is checking. Their leases seem to have ended when a clock is set forward.
     """
+    by_index()
     token = new_id()
     claims: list[Claim] = []
     for condition in (URGENT, ~URGENT):

@@ -5,7 +5,7 @@ whoever holds an integration knows without another query, to the moment; `advanc
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -103,7 +103,7 @@ def end_now(*, integration: Integration) -> None:
     for window, stretch in running:
         window.stopped_at = now
         if window.repeats == Repeats.WEEKLY:
-            db.session.add(_next_week(window, stretch, now))
+            db.session.add_all(_rest(window, stretch, now))
         _audit("ended", integration, window)
     db.session.flush()
     _moved(integration, now)
@@ -210,15 +210,23 @@ def _under_way(plan: Plan, now: datetime) -> Stretch | None:
     return next((each for each in plan.between(now, now + WEEK) if each[0] <= now), None)
 
 
-def _next_week(window: MaintenanceWindow, ended: Stretch, now: datetime) -> MaintenanceWindow:
-    """Return the rest of a weekly window, of which this week's was ended."""
+def _rest(window: MaintenanceWindow, ended: Stretch, now: datetime) -> Iterator[MaintenanceWindow]:
+    """Return the rest of a weekly window, of which this week's was ended.
+
+    A week in which daylight saving moves it is one of its own: the others would keep to what is moved.
+    """
     whole = Plan(window.starts_at, window.ends_at, Repeats.WEEKLY, window.zone)
-    begin, until = next(each for each in whole.between(now, now + 3 * WEEK) if each[0] > ended[0])
-    return MaintenanceWindow(
-        id=new_id(), organization_id=window.organization_id, integration_id=window.integration_id,
-        starts_at=begin, ends_at=until, repeats=window.repeats, zone=window.zone, reason=window.reason,
-        created_by=window.created_by, created_at=window.created_at,
-    )  # fmt: skip
+    for stretch in whole.between(now, now + 4 * WEEK):
+        if stretch[0] <= ended[0]:
+            continue
+        usual = whole.is_usual(stretch)
+        yield MaintenanceWindow(
+            id=new_id(), organization_id=window.organization_id, integration_id=window.integration_id,
+            starts_at=stretch[0], ends_at=stretch[1], repeats=window.repeats if usual else Repeats.ONCE,
+            zone=window.zone, reason=window.reason, created_by=window.created_by, created_at=window.created_at,
+        )  # fmt: skip
+        if usual:
+            return
 
 
 def _of(integration_ids: Collection[uuid.UUID], now: datetime) -> Sequence[MaintenanceWindow]:

@@ -13,6 +13,7 @@ from portal import clock
 from portal.database import PROCESS, Base, UTCDateTime, db
 from portal.health.claims import LIVE
 from portal.integrations.models import Integration
+from portal.prepared import Prepared
 
 EVERY: Final = 5.0
 """Seconds between two notes that a process looks for due checks."""
@@ -57,13 +58,22 @@ class Pulse:
 def read() -> Pulse:
     """Return how the checks of all organizations do."""
     now = clock.now()
-    oldest = select(Integration.next_check_at).where(Integration.next_check_at.is_not(None), *LIVE)
-    due = db.session.scalar(oldest.order_by(Integration.next_check_at).limit(1))
+    due = next(iter(_OLDEST.all(lambda at: at)), None)
     # A clock that was set back leaves notes in the future: they say as much as those of this moment.
-    last = db.session.scalar(select(func.max(SchedulerTick.at)))
+    last = next(iter(_LAST_LOOK.all(lambda at: at)), None)
     last = min(last, now) if last else None
     late = max(now - due, timedelta(0)) if due else timedelta(0)
     return Pulse(late=late, last_look=last, stale=last is None or now - last > STALE)
+
+
+# Every open page asks for these again and again.
+_OLDEST: Final = Prepared(
+    select(Integration.next_check_at)
+    .where(Integration.next_check_at.is_not(None), *LIVE)
+    .order_by(Integration.next_check_at)
+    .limit(1)
+)
+_LAST_LOOK: Final = Prepared(select(func.max(SchedulerTick.at, type_=SchedulerTick.at.type)))
 
 
 def note() -> None:

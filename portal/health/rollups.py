@@ -3,6 +3,7 @@
 A job folds whole hours from the logs, some integrations in a transaction. What is folded twice comes to the same.
 """
 
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from portal.health.models import HealthLog, HealthRollup, Span
 from portal.health.windows import Stretch
 from portal.integrations.models import Integration
 
+log = logging.getLogger("portal.health")
 JOB: Final = "health-rollups"
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -41,7 +43,7 @@ def fold_due(most: timedelta = DAY) -> int:
     """
     with reading() as session:
         organizations = session.scalars(select(Organization.id)).all()
-    return sum(_fold(organization_id, most) for organization_id in organizations)
+    return sum(_fold_safely(organization_id, most) for organization_id in organizations)
 
 
 def folded_until(organization_id: uuid.UUID) -> datetime | None:
@@ -64,13 +66,13 @@ def checks_between(
     integration_ids: Sequence[uuid.UUID], start: datetime, end: datetime
 ) -> list[tuple[uuid.UUID, Check]]:
     """Return the checks of integrations from LONGEST_GAP before a stretch to its end, of each oldest first."""
-    log = HealthLog
-    rows = db.session.execute(
-        select(log.integration_id, log.checked_at, log.status, log.response_time_ms)
-        .where(log.integration_id.in_(integration_ids), log.checked_at >= start - LONGEST_GAP, log.checked_at < end)
-        .order_by(log.integration_id, log.checked_at, log.id)
+    row = HealthLog
+    found = db.session.execute(
+        select(row.integration_id, row.checked_at, row.status, row.response_time_ms)
+        .where(row.integration_id.in_(integration_ids), row.checked_at >= start - LONGEST_GAP, row.checked_at < end)
+        .order_by(row.integration_id, row.checked_at, row.id)
     )
-    return [(row[0], Check(row[1], row[2], row[3])) for row in rows]
+    return [(each[0], Check(each[1], each[2], each[3])) for each in found]
 
 
 def windows_between(
@@ -105,6 +107,15 @@ def hours(
         start = until
 
 
+def _fold_safely(organization_id: uuid.UUID, most: timedelta) -> int:
+    try:
+        return _fold(organization_id, most)
+    except Exception:  # the job runner: what one organization has stored must not keep the others' figures back
+        log.exception("health logs of organization %s could not be rolled up", organization_id)
+        db.session.remove()
+        return 0
+
+
 def _fold(organization_id: uuid.UUID, most: timedelta) -> int:
     with reading():
         start = folded_until(organization_id) or _first_hour(organization_id)
@@ -112,6 +123,8 @@ def _fold(organization_id: uuid.UUID, most: timedelta) -> int:
             select(Integration.id).where(Integration.organization_id == organization_id).order_by(Integration.id)
         ).all()
     last = hour_of(clock.now() - SETTLED)
+    if start is not None and start > last:
+        _go_back(organization_id, last)
     if start is None or start >= last:
         return 0
     end = min(last, start + most)
@@ -121,6 +134,17 @@ def _fold(organization_id: uuid.UUID, most: timedelta) -> int:
     with unit_of_work():
         progress.note(organization_id, JOB, first_id(end))
     return round((end - start) / HOUR)
+
+
+def _go_back(organization_id: uuid.UUID, last: datetime) -> None:
+    """Fold again, when their time comes, hours that were folded ahead of it: the clock was set back since.
+
+    Those of which logs are gone already stay as they are, however far it was set back.
+    """
+    with unit_of_work():
+        first = _first_hour(organization_id)
+        whole = hour_of(first + LONGEST_GAP) + HOUR if first else last
+        progress.note(organization_id, JOB, first_id(max(last, whole)))
 
 
 def _first_hour(organization_id: uuid.UUID) -> datetime | None:

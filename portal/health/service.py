@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from portal import clock
 from portal.accounts.models import Organization
 from portal.audit import trail
-from portal.database import db, new_id, wake_after_commit
+from portal.database import aside, db, new_id, wake_after_commit
 from portal.health import checks
 from portal.health.models import NOT_PASSED, HealthCheckRun, HealthLog, LogStatus
 from portal.integrations.calls import place
@@ -211,20 +211,15 @@ def around(
     return logs(organization_id=organization_id, filters=filters, limit=limit).items
 
 
-def _of(organization_id: uuid.UUID, integration_id: uuid.UUID | None) -> ColumnElement[bool]:
-    """Return the condition for the logs of an organization, or of one of its integrations.
-
-    Of one, the organization is asked of the integration: where a query names both, SQLite goes by the organization,
-    over all its logs.
-    """
+def _of(organization_id: uuid.UUID, integration_id: uuid.UUID | None) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for the logs of an organization, or of one of its integrations."""
     if integration_id is None:
-        return HealthLog.organization_id == organization_id
-    own = select(Integration.id).where(Integration.id == integration_id, Integration.organization_id == organization_id)
-    return HealthLog.integration_id == own.scalar_subquery()
+        return (HealthLog.organization_id == organization_id,)
+    return aside(HealthLog.organization_id) == organization_id, HealthLog.integration_id == integration_id
 
 
 def _narrowed(organization_id: uuid.UUID, filters: LogFilters) -> Select[HealthLog]:
-    query = select(HealthLog).where(_of(organization_id, filters.integration_id))
+    query = select(HealthLog).where(*_of(organization_id, filters.integration_id))
     if filters.check_type:
         query = query.where(HealthLog.check_type == filters.check_type)
     if filters.status:

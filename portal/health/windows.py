@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -54,8 +54,26 @@ class Plan:
             return
         number = max(0, (start - self.ends_at) // WEEK - 1)
         while True:
-            yield self._later(self.starts_at, number), self._later(self.ends_at, number)
+            yield self._time(number)
             number += 1
+
+    def _time(self, weeks: int) -> Stretch:
+        """Return its time so many weeks later.
+
+        One that would begin in the hour that daylight saving leaves out begins after it, and lasts as long as ever.
+        """
+        begin, until = self._later(self.starts_at, weeks), self._later(self.ends_at, weeks)
+        left_out = self._wall(begin) != self._wall(self.starts_at)
+        return begin, begin + (self.ends_at - self.starts_at) if left_out else until
+
+    def is_usual(self, stretch: Stretch) -> bool:
+        """Return whether a time begins and ends when clocks on a wall show the same as at the first one."""
+        begin, until = stretch
+        first = (self._wall(self.starts_at), self._wall(self.ends_at))
+        return (self._wall(begin), self._wall(until)) == first
+
+    def _wall(self, moment: datetime) -> time:
+        return moment.astimezone(ZoneInfo(self.zone)).time()
 
     def _later(self, moment: datetime, weeks: int) -> datetime:
         """Return the moment when clocks on a wall show the same so many weeks later."""

@@ -27,7 +27,7 @@ RECEIPT_SECONDS = 900
 """How long a passed test vouches for the values it tested."""
 
 
-CHANGED = "Somebody changed this integration meanwhile. Close this, open it again, and make your change once more."
+CHANGED = "Somebody changed this integration meanwhile."
 UNREADABLE = "The stored value cannot be opened any more. Replace it."
 
 

@@ -1,7 +1,7 @@
 """The configure drawer as a form: built from the provider's declaration, read back into a submission."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portal.integrations.credentials import StoredSecret
@@ -11,7 +11,8 @@ from portal.providers.base import Capability, Provider
 from portal.providers.fields import Choice, Field, FieldKind
 from portal.providers.validation import initial
 
-LIMITS = ("max_per_hour", "max_per_day")
+LIMIT_LABELS = {"max_per_hour": "Max emails per hour", "max_per_day": "Max emails per day"}
+LIMITS = tuple(LIMIT_LABELS)
 KINDS = {
     FieldKind.TEXT: "text",
     FieldKind.EMAIL: "email",
@@ -142,6 +143,27 @@ def sent(form: DrawerForm, posted: Mapping[str, str], errors: Mapping[str, str])
         integration_id=form.integration_id,
         version=posted.get("version", form.version),
     )
+
+
+def meanwhile(form: DrawerForm, posted: Mapping[str, str], said: str) -> DrawerForm:
+    """Return the form as it was sent, to be saved over what somebody else stored since it was opened.
+
+    Args:
+        form: of what is stored now.
+        posted: what was sent.
+        said: what happened; where the two differ is added.
+    """
+    apart = (FieldKind.SECRET, FieldKind.SWITCH, FieldKind.CONFIRM)
+    labels = {"name": "Name"} | {each.name: each.label for each in form.provider.fields if each.kind not in apart}
+    labels |= LIMIT_LABELS
+    differs = [
+        f"{label}: {form.value(name) or 'empty'}"
+        for name, label in labels.items()
+        if name in posted and str(form.value(name)) != posted[name].strip()
+    ]
+    stored_now = f" Stored now: {', '.join(differs)}." if differs else ""
+    words = f"{said} What you typed is still here: save it again to replace theirs.{stored_now}"
+    return replace(sent(form, posted, {"form": words}), version=form.version)
 
 
 def read(provider: Provider, posted: Mapping[str, str]) -> Submission:

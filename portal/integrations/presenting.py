@@ -19,6 +19,7 @@ from portal.integrations.usage import Usage
 from portal.providers import catalogue
 from portal.providers.base import Capability, Failure, Outcome, Provider, Report
 from portal.providers.fields import FieldKind
+from portal.providers.outcomes import StepState
 
 STATUS_WORDS = {Status.ACTIVE: "Active", Status.ERROR: "Error"}
 CONDITION_WORDS = {
@@ -122,10 +123,18 @@ def unchanged(form: DrawerForm) -> Submission:
 
 
 def with_report(form: DrawerForm, report: Report) -> DrawerForm:
-    """Return the form with the field marked that the failed test names."""
+    """Return the form with the field marked that the failed test names, in other words than the result above it."""
     if report.error is None or not report.error.field:
         return form
-    return replace(form, errors={**form.errors, report.error.field: f"{report.error.message} {report.error.hint}"})
+    return replace(form, errors={**form.errors, report.error.field: _beside_the_field(report, report.error)})
+
+
+def _beside_the_field(report: Report, failure: Failure) -> str:
+    """Say what the failed step does not: it has the provider's own words if there are some, and what to do."""
+    step = next((each for each in report.steps if each.state is StepState.FAILED), None)
+    if step is None or not step.hint:
+        return f"{failure.message} {failure.hint}"
+    return failure.message if step.verbatim else f"See the step {step.name} of the test above."
 
 
 def of_test(report: Report, receipt: str, *, saving: bool = False) -> Shown:

@@ -4,14 +4,15 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, func, or_, select, tuple_
 
 from portal import clock
-from portal.database import db
+from portal.database import aside, db
 from portal.integrations.models import Condition, Integration, Status
-from portal.paging import Page, count_rows, cursor_moment, decode_cursor, encode_cursor
+from portal.paging import Page, count_rows, counting, cursor_moment, decode_cursor, encode_cursor
+from portal.prepared import Prepared
 from portal.providers import catalogue
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -153,11 +154,7 @@ def _narrowed(query: Select[Integration], filters: Filters) -> Select[Integratio
 
 def stats(*, organization_id: uuid.UUID) -> Stats:
     """Count the organization's integrations by how they are."""
-    kind = (Integration.status, Integration.enabled, Integration.condition)
-    query = select(*kind, func.count()).where(
-        Integration.organization_id == organization_id, Integration.deleted_at.is_(None)
-    )
-    kinds = db.session.execute(query.group_by(*kind)).all()
+    kinds = _KINDS.all(lambda *row: row, of=organization_id)
 
     def total(fits: Callable[[str, bool, str | None], bool]) -> int:
         return sum(number for status, enabled, condition, number in kinds if fits(status, enabled, condition))
@@ -169,6 +166,17 @@ def stats(*, organization_id: uuid.UUID) -> Stats:
         disabled=total(lambda _status, enabled, _condition: not enabled),
         waiting=total(lambda _status, enabled, condition: enabled and condition == Condition.UNVERIFIED),
     )
+
+
+_KIND: Final = (Integration.status, Integration.enabled, Integration.condition)
+_KINDS: Final = Prepared(
+    select(*_KIND, func.count())
+    .where(
+        Integration.organization_id == bindparam("of", type_=Integration.organization_id.type),
+        Integration.deleted_at.is_(None),
+    )
+    .group_by(*_KIND)
+)
 
 
 def everything(*, organization_id: uuid.UUID) -> Sequence[Integration]:
@@ -213,14 +221,15 @@ def connected(*, organization_id: uuid.UUID) -> dict[str, tuple[int, int]]:
 def names(*, organization_id: uuid.UUID, ids: set[uuid.UUID]) -> dict[uuid.UUID, tuple[str, bool]]:
     """Return name and whether it still exists, by id; deleted integrations keep their names in the logs."""
     query = select(Integration.id, Integration.name, Integration.deleted_at.is_(None)).where(
-        Integration.organization_id == organization_id, Integration.id.in_(ids)
+        aside(Integration.organization_id) == organization_id, Integration.id.in_(ids)
     )
     return {row_id: (name, bool(live)) for row_id, name, live in db.session.execute(query)} if ids else {}
 
 
 def of_ids(*, organization_id: uuid.UUID, ids: Collection[uuid.UUID]) -> Sequence[Integration]:
     """Return those of the integrations that the organization has and that were not deleted."""
-    return db.session.scalars(_live(organization_id).where(Integration.id.in_(ids))).all() if ids else []
+    mine = (aside(Integration.organization_id) == organization_id, Integration.deleted_at.is_(None))
+    return db.session.scalars(select(Integration).where(Integration.id.in_(ids), *mine)).all() if ids else []
 
 
 def taken_names(*, organization_id: uuid.UUID, provider: str) -> set[str]:
@@ -235,4 +244,19 @@ def taken_names(*, organization_id: uuid.UUID, provider: str) -> set[str]:
 
 def count_sandbox(*, organization_id: uuid.UUID) -> int:
     """Return how many integrations point at the sandbox."""
-    return count_rows(_live(organization_id).where(Integration.sandbox))
+    return next(iter(_SANDBOX.all(int, of=organization_id)))
+
+
+def count_failing(*, organization_id: uuid.UUID) -> int:
+    """Return how many integrations are in error."""
+    return next(iter(_FAILING.all(int, of=organization_id)))
+
+
+def _counted(condition: ColumnElement[bool]) -> Prepared:
+    """Return the statement that counts integrations; every page asks for it."""
+    mine = Integration.organization_id == bindparam("of", type_=Integration.organization_id.type)
+    return Prepared(counting(select(Integration).where(mine, Integration.deleted_at.is_(None), condition)))
+
+
+_SANDBOX: Final = _counted(Integration.sandbox.expression)
+_FAILING: Final = _counted(STATUS_FILTERS["error"])

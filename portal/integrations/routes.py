@@ -127,11 +127,8 @@ def interval(integration_id: uuid.UUID) -> Response:
         with unit_of_work():
             service.set_interval(integration=_get(integration_id, lock=True), minutes=minutes)
     except Invalid as error:
-        shown: dict[str, Any] = {
-            "integration": _get(integration_id),
-            "value": text[:20],
-            "error": error.errors["interval"],
-        }
+        said = error.errors["interval"]
+        shown: dict[str, Any] = {"integration": _get(integration_id), "value": text[:20], "error": said}
         if wants_fragment():
             return fragment("integrations/interval.html", "form", status=422, **shown)
         return page("integrations/interval.html", status=422, **shown)
@@ -214,6 +211,10 @@ def _submitted(form: DrawerForm, integration: Integration | None) -> Response:
             return _saved(form, draft, test_first=intent == "test_and_save")
         return _tested(form, draft)
     except Invalid as error:
+        if "form" in error.errors and integration is not None:
+            with reading():
+                now = _stored_form(_get(integration.id))
+            return _drawer(forms.meanwhile(now, request.form, error.errors["form"]), status=422)
         return _drawer(forms.sent(form, request.form, error.errors), Shown(tested=False), status=422)
 
 

@@ -1,7 +1,7 @@
 """Which integration carries a message next: the order of providers, who is left out, limits and pauses."""
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -52,10 +52,19 @@ def choose(message: Message, *, tried: Collection[uuid.UUID]) -> Choice:
         tried: who failed already in this round.
     """
     waits: list[tuple[datetime, str]] = []
-    for each in _candidates(message, tried):
+    candidates, capability = _candidates(message, tried), WAYS[message.channel].capability
+    for each in db.session.scalars(candidates).all():
+        if capability not in each.capabilities:
+            continue
+        # Looked at before it is locked: who holds one that must not send, and waits for the next, may be waited for.
         held = _held_back(each)
         if held is None:
-            return Choice(each)
+            locked = _locked(candidates, each.id)
+            if locked is None:
+                continue
+            held = _held_back(locked)  # limits are counted by one at a time
+            if held is None:
+                return Choice(locked)
         waits.append(held)
     if waits:
         free_at, words = min(waits)
@@ -63,8 +72,8 @@ def choose(message: Message, *, tried: Collection[uuid.UUID]) -> Choice:
     return _nobody(message)
 
 
-def _candidates(message: Message, tried: Collection[uuid.UUID]) -> Iterator[Integration]:
-    """Yield those who may carry it, best first, each locked: limits are counted by one at a time."""
+def _candidates(message: Message, tried: Collection[uuid.UUID]) -> Select[Integration]:
+    """Return the query of those who may carry it, best first."""
     way = WAYS[message.channel]
     slugs, left_out = way.slugs(), [*map(uuid.UUID, message.avoid), *tried]
     query = _able(message.organization_id, message.channel).where(Integration.enabled)
@@ -72,19 +81,18 @@ def _candidates(message: Message, tried: Collection[uuid.UUID]) -> Iterator[Inte
         query = query.where(Integration.id == message.pinned_integration_id)
     else:
         query = query.where(Integration.status == Status.ACTIVE)
-    if not slugs:
-        return
     if left_out:
         query = query.where(Integration.id.not_in(left_out))
-    place = case({slug: place for place, slug in enumerate(slugs)}, value=Integration.provider, else_=len(slugs))
-    ids = db.session.scalars(
-        query.with_only_columns(Integration.id).order_by(place, Integration.name_key, Integration.id).limit(MOST)
-    )
-    for integration_id in ids.all():
-        lock = query.where(Integration.id == integration_id).with_for_update(key_share=True)
-        found = db.session.scalar(lock.execution_options(populate_existing=True))
-        if found and way.capability in found.capabilities:
-            yield found
+    places = {slug: place for place, slug in enumerate(slugs)}
+    place = case(places, value=Integration.provider, else_=len(slugs)) if slugs else Integration.provider
+    return query.order_by(place, Integration.name_key, Integration.id).limit(MOST)
+
+
+def _locked(candidates: Select[Integration], integration_id: uuid.UUID) -> Integration | None:
+    """Return a candidate, locked, if it still is one."""
+    lock = candidates.where(Integration.id == integration_id).with_for_update(key_share=True)
+    found: Integration | None = db.session.scalar(lock.execution_options(populate_existing=True))
+    return found
 
 
 def _able(organization_id: uuid.UUID, channel: Channel) -> Select[Integration]:

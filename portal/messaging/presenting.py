@@ -94,6 +94,10 @@ def provider(entry: MessageTry) -> str:
 def title(message: Message) -> str:
     """Return what a message is called: its subject, or how its text begins."""
     words = " ".join(strip_controls(message.subject or message.text).split())
+    # Where a text ends with an address to open, what is before it says what it is about.
+    before, _, last = words.rpartition(" ")
+    if before and last.startswith(("https://", "http://")):
+        words = before
     if not words:
         return f"{channel(message)} without a subject"
     return words if len(words) <= SHOWN_TITLE else words[: SHOWN_TITLE - 1].rstrip() + "…"

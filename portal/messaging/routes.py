@@ -19,7 +19,7 @@ from portal.messaging.queries import MessageFilters
 from portal.paging import COUNT_LIMIT
 from portal.web import errors
 from portal.web.access import Who, allow, identity
-from portal.web.listing import chosen_filters, midnight, page_url
+from portal.web.listing import MOST_SHOWN, chosen_filters, midnight, page_url, shown_rows
 from portal.web.render import (
     add_toast,
     came_from,
@@ -36,8 +36,6 @@ blueprint = Blueprint("messages", __name__, url_prefix="/admin/messages")
 CALM: Final = 30
 LIVELY: Final = 2
 """Seconds between two looks at what does not change by itself, and at what is on its way."""
-MOST_SHOWN: Final = 200
-"""Rows that one page shows at the most; further ones are on the next."""
 CHANGED: Final = "messages-changed"
 """Event that makes the pages fetch themselves anew."""
 WINDOWS: Final = {"24h": ("Last 24 hours", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
@@ -60,7 +58,8 @@ def _not_found(_error: NotFoundError) -> Response:
 def index() -> Response:
     """Show the messages that the filters leave, newest first."""
     organization_id, chosen = identity().organization_id, chosen_filters(OFFERED)
-    filters, cursor, shown = _filters(chosen), request.args.get("cursor", ""), _shown(request.args.get("shown", ""))
+    filters, cursor = _filters(chosen), request.args.get("cursor", "")
+    shown = shown_rows(request.args.get("shown", ""), queries.PAGE)
     try:
         found = queries.listed(organization_id=organization_id, filters=filters, cursor=cursor, limit=shown)
     except ValueError:
@@ -121,11 +120,6 @@ def retry(message_id: uuid.UUID) -> Response:
 def cancel(message_id: uuid.UUID) -> Response:
     """Take a message out of the queue."""
     return _done(message_id, service.cancel, "The message is canceled.", "off")
-
-
-def _shown(text: str) -> int:
-    """Return how many rows to show: more after each "Load older", so that a look at what changed keeps them."""
-    return min(max(int(text), queries.PAGE), MOST_SHOWN) if text.isdecimal() and len(text) < 4 else queries.PAGE
 
 
 def _url(chosen: dict[str, str], cursor: str, shown: int) -> str:

@@ -8,7 +8,6 @@ from flask import request, url_for
 
 from portal.alerts import queries as alerts
 from portal.integrations import queries
-from portal.integrations.queries import Filters
 from portal.paging import COUNT_LIMIT
 from portal.web.access import Role, signed_in
 from portal.webhooks import dead_letter_queries
@@ -73,8 +72,8 @@ def navigation() -> dict[str, Any]:
     if who is None or who.role is Role.AGENT or not who.two_factor_enrolled:
         return {"nav_groups": [], "sandbox_banner": ""}
     sandboxed = queries.count_sandbox(organization_id=who.organization_id)
-    failing = queries.count(organization_id=who.organization_id, filters=Filters(status="error"))
-    first = _entry(HEALTH[0]) | {"count": failing or None, "count_noun": "in error", "tone": "err"}
+    failing = queries.count_failing(organization_id=who.organization_id)
+    first = _entry(HEALTH[0]) | {"count": min(failing, COUNT_LIMIT) or None, "count_noun": "in error", "tone": "err"}
     critical = alerts.count_critical(organization_id=who.organization_id, open_only=True)
     second = _entry(HEALTH[1]) | {"count": min(critical, COUNT_LIMIT) or None, "count_noun": "open", "tone": "err"}
     second["key"] = "alerts"  # by which what a page fetches anew finds it

@@ -18,7 +18,7 @@ from portal.database import reading, unit_of_work
 from portal.health import charts, maintenance, metrics, pulse, strips
 from portal.health import service as health
 from portal.health.service import Disabled, LogFilters
-from portal.integrations import credentials, presenting, queries
+from portal.integrations import credentials, presenting, queries, sending
 from portal.integrations.calls import TooBusy
 from portal.integrations.models import Integration
 from portal.integrations.queries import PAGE, SORTS, STATUS_FILTERS, Filters
@@ -28,6 +28,7 @@ from portal.providers.base import Report
 from portal.security.redaction import strip_controls
 from portal.web.access import Role, Who, allow, identity
 from portal.web.filters import duration, plural
+from portal.web.listing import MOST_SHOWN, shown_rows
 from portal.web.render import (
     add_toast,
     came_from,
@@ -58,8 +59,6 @@ NOTHING_TO_CHECK = "Nothing to check: no integration is enabled."
 COLUMNS = {"name": "Integration", "provider": "Provider", "status": "Status", "last_sync": "Last sync"}
 LOGS_ON_DETAIL = 10
 ALERTS_SHOWN = 5
-MOST_SHOWN = 200
-"""Rows that the list may grow to; it is fetched anew as a whole while the page is open."""
 
 
 @blueprint.get("/")
@@ -88,11 +87,12 @@ def dashboard() -> Response:
 def detail(integration_id: uuid.UUID) -> Response:
     """Show one integration: how it is, how it is configured, what its checks found."""
     integration = _get(integration_id)
-    version = version_of(integration, request.args.get("window"))
+    alert = alerts.of_integration(organization_id=integration.organization_id, integration_id=integration.id)
+    version = version_of(integration, alert, request.args.get("window"))
     if is_shown(version):
         return nothing_new()
     block = "update" if request.headers.get("HX-Target") == "detail" else "main"
-    return page("overview/detail.html", block=block, **_detail(integration), version=version)
+    return page("overview/detail.html", block=block, **_detail(integration), alert_row=alert, version=version)
 
 
 @blueprint.post("/admin/integrations/<uuid:integration_id>/check")
@@ -169,7 +169,7 @@ def _board() -> dict[str, Any]:
         status=args.get("status", "") if args.get("status") in STATUS_FILTERS else "",
     )
     sort = args.get("sort", "name") if args.get("sort", "name") in SORTS else "name"
-    shown = _shown(args.get("shown", ""))
+    shown = shown_rows(args.get("shown", ""), PAGE)
     try:
         found = queries.search(
             organization_id=organization_id, filters=filters, sort=sort, cursor=args.get("cursor", ""), limit=shown
@@ -196,11 +196,6 @@ def _board() -> dict[str, Any]:
         "quick": None,
         "every": LIVELY if is_busy(found.items, progress) else CALM,
     }
-
-
-def _shown(text: str) -> int:
-    """Return how many rows a page shows: it grows by "Load more" up to a limit, after which there is a next page."""
-    return min(max(int(text), PAGE), MOST_SHOWN) if text.isascii() and text.isdigit() and len(text) < 4 else PAGE
 
 
 def _more(chosen: dict[str, Any], place: dict[str, Any], shown: int, cursor: str | None) -> dict[str, str] | None:
@@ -236,6 +231,7 @@ def _detail(integration: Integration) -> dict[str, Any]:
     return _figures(integration) | {
         "integration": integration,
         "provider": provider,
+        "channel": sending.channel_of(provider),
         "facts": presenting.facts(integration, credentials.stored(integration)),
         "last_use": credential_access.last_use(integration.id),
         "logs": logs.items,

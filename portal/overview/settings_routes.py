@@ -11,10 +11,11 @@ from portal.integrations import queries
 from portal.integrations.models import Integration
 from portal.integrations.queries import Filters
 from portal.integrations.sending import channel_of
-from portal.overview.routes import CALM, LIVELY, MOST_SHOWN, blueprint, is_busy
+from portal.overview.routes import CALM, LIVELY, blueprint, is_busy
 from portal.providers import catalogue
 from portal.providers.base import Provider
 from portal.web.access import Who, allow, identity
+from portal.web.listing import MOST_SHOWN
 from portal.web.render import page
 
 

@@ -28,7 +28,7 @@ def init_app(app: Flask, *, https: bool) -> None:
     filters.init_app(app)
     errors.init_app(app)
     _guard(app)
-    app.jinja_env.globals.update(parts(partial(assets.asset, debug=app.debug)))
+    app.jinja_env.globals.update(parts(partial(assets.asset, debug=app.debug)), url_for=markup.addresses(app))
     _register_macros(app)
     app.context_processor(_shared)
 

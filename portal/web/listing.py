@@ -12,6 +12,8 @@ from portal.web.access import identity
 
 LONGEST_SEARCH = 100
 """Characters of a search that are looked for."""
+MOST_SHOWN = 200
+"""Rows that a list may grow to; it is fetched anew as a whole while the page is open."""
 
 
 def chosen_filters(offered: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -19,7 +21,12 @@ def chosen_filters(offered: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     chosen = {name: request.args.get(name, "") for name in offered}
     chosen = {name: value if value in offered[name] else "" for name, value in chosen.items()}
     dates = {name: request.args.get(name, "")[:10] for name in ("since", "until")}
-    return chosen | dates | {"q": strip_controls(request.args.get("q", "")).strip()[:LONGEST_SEARCH]}
+    return chosen | dates | {"q": searched(request.args.get("q", ""))}
+
+
+def searched(text: str) -> str:
+    """Return what is looked for where somebody typed this: what no list can have is left out of it."""
+    return strip_controls(text).strip()[:LONGEST_SEARCH]
 
 
 def midnight(text: str, *, days: int = 0) -> datetime | None:
@@ -38,6 +45,11 @@ def moment(text: str) -> datetime | None:
         return (typed if typed.tzinfo else typed.replace(tzinfo=ZoneInfo(identity().time_zone))).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def shown_rows(text: str, page: int) -> int:
+    """Return how many rows a list shows: a page, then more after each "Load older", so that a new look keeps them."""
+    return min(max(int(text), page), MOST_SHOWN) if text.isascii() and text.isdigit() and len(text) < 4 else page
 
 
 def page_url(here: str, chosen: Mapping[str, str], cursor: str = "") -> str:

@@ -1,9 +1,10 @@
 """The smallest parts of every page, made in Python: a page has hundreds, and a macro costs ten times as much."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from flask import g
+from flask import Flask, g, has_request_context, request
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup, escape
 
@@ -44,10 +45,10 @@ def hidden_fields(fields: Mapping[str, Any]) -> Markup:
 
 def csrf_field() -> Markup:
     """Return the token that every POST form carries."""
-    token = g.get("portal_csrf_token")
-    if token is None:
-        token = g.portal_csrf_token = generate_csrf()
-    return made(f'<input type="hidden" name="csrf_token" value="{escape(token)}">')
+    field: Markup | None = g.get("portal_csrf_field")
+    if field is None:
+        field = g.portal_csrf_field = made(f'<input type="hidden" name="csrf_token" value="{escape(generate_csrf())}">')
+    return field
 
 
 class Draw(Protocol):
@@ -66,11 +67,37 @@ def icons(asset: Callable[[str], str]) -> Draw:
     """
 
     def icon(name: str, label: str | None = None, small: bool = False) -> Markup:
-        said = attributes({"role": "img", "aria-label": label} if label else {"aria-hidden": "true"})
-        size = " icon--sm" if small else ""
-        return made(f'<svg class="icon{size}"{said}><use href="{escape(asset("icons.svg"))}#i-{escape(name)}"/></svg>')
+        return _icon(asset("icons.svg"), name, label, small)
 
     return icon
+
+
+@lru_cache(maxsize=1024)
+def _icon(file: str, name: str, label: str | None, small: bool) -> Markup:
+    said = attributes({"role": "img", "aria-label": label} if label else {"aria-hidden": "true"})
+    size = " icon--sm" if small else ""
+    return made(f'<svg class="icon{size}"{said}><use href="{escape(file)}#i-{escape(name)}"/></svg>')
+
+
+def addresses(app: Flask) -> Callable[..., str]:
+    """Return url_for as templates call it: a page asks for a hundred, nearly the same at each look.
+
+    Args:
+        app: whose routes they are.
+    """
+
+    @lru_cache(maxsize=4096, typed=True)
+    def built(_root: str, endpoint: str, /, **values: Any) -> str:
+        return app.url_for(endpoint, **values)
+
+    def url_for(endpoint: str, /, **values: Any) -> str:
+        # Those that begin with a dot or an underscore depend on the request.
+        depends = not has_request_context() or any(name.startswith((".", "_")) for name in (endpoint, *values))
+        if depends or any(isinstance(each, list) for each in values.values()):
+            return app.url_for(endpoint, **values)
+        return built(request.environ.get("SCRIPT_NAME", ""), endpoint, **values)
+
+    return url_for
 
 
 def uptime_bar(bars: Sequence[str], label: str, mini: bool = False) -> Markup:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from portal import clock
-from portal.database import db, unit_of_work
+from portal.database import by_index, db, unit_of_work
 from portal.webhooks import queue, recording, sending
 from portal.webhooks.flying import Flying
 from portal.webhooks.models import Webhook
@@ -32,9 +32,9 @@ GROUP_SECONDS: Final = 0.025
 GROUP_MOST: Final = 200
 """Results are written together: so many, or after so many seconds."""
 GATHER_SECONDS: Final = 0.004
-GATHER_LONGER: Final = 0.025
-"""Seconds between two looks while commits wake the dispatcher one after the other; longer where a look finds MANY."""
-MANY: Final = 4
+GATHER_LONGEST: Final = 0.025
+"""Seconds between two looks while commits wake the dispatcher one after the other: as long as REST looks took."""
+REST: Final = 2.0
 REFILL_SECONDS: Final = 0.002
 """Seconds between two looks while more waits than there are places: as soon as a quarter of those has results."""
 READ_AGAIN: Final = timedelta(seconds=5)
@@ -175,8 +175,8 @@ class Books:
             claimed = [] if self.closed else self._claim(now)
             endpoints = self._read({each.webhook_id for each in claimed})
         self._written()
-        if not self._backlog:
-            self._gather = GATHER_LONGER if len(claimed) >= MANY else GATHER_SECONDS
+        took = time.monotonic() - self._last_look
+        self._gather = min(max(GATHER_SECONDS, took * (1 + REST)), GATHER_LONGEST)
         jobs = [(endpoints[each.webhook_id], each) for each in claimed if each.webhook_id in endpoints]
         if jobs:
             self._flying.claimed((claim for _, claim in jobs), self._last_look)
@@ -201,6 +201,7 @@ class Books:
         free, ticks = self._flying.free, self._last_look
         if free <= 0:
             return []
+        by_index()
         full = self._flying.full(ticks)
         waiting = dict(queue.waiting(now, but_for=full, limit=free, after=self._last_turn))
         # Where more webhooks wait than there are places, those that got none have the next turn.

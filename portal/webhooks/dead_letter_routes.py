@@ -14,9 +14,10 @@ from portal.paging import COUNT_LIMIT
 from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
 from portal.web.filters import plural
-from portal.web.render import add_toast, go_to, page, trigger, wants_fragment
+from portal.web.listing import MOST_SHOWN, moment, shown_rows
+from portal.web.render import add_toast, go_to, is_shown, nothing_new, page, trigger, version_of, wants_fragment
 from portal.webhooks import dead_letter_queries, dead_letters, presenting, queries, run_words, runs
-from portal.webhooks.dead_letter_queries import CAUSES, DeadLetterFilters
+from portal.webhooks.dead_letter_queries import CAUSES, PAGE, DeadLetterFilters
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.errors import NotFoundError
 from portal.webhooks.models import Delivery, DeliveryStatus, RunAction
@@ -25,6 +26,8 @@ from portal.webhooks.verdict import INTERNAL
 blueprint = Blueprint("dead_letters", __name__, url_prefix="/admin/dead-letters")
 CHANGED: Final = "dead-letters-changed"
 """Event that makes the list fetch itself anew."""
+CALM: Final = 30
+"""Seconds between two looks of an open page."""
 WINDOWS: Final = {"24h": ("Last 24 hours", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
 """Window of time → its name, days."""
 TIMES: Final = [("", "Any time"), *((key, label) for key, (label, _) in WINDOWS.items())]
@@ -42,6 +45,8 @@ DOING: Final = {RunAction.RETRY: "Retrying", RunAction.DISCARD: "Discarding"}
 DONE: Final = {RunAction.RETRY: "Retried", RunAction.DISCARD: "Discarded"}
 CONFIRMED: Final = "discard"
 """What is typed before many are discarded."""
+OLDEST_YEAR: Final = 2000
+"""No page that a form stands on was made before; of years near the first there is no week before either."""
 MOST_SELECTED: Final = 200
 
 
@@ -49,24 +54,40 @@ MOST_SELECTED: Final = 200
 @allow(Who.ADMIN)
 def index() -> Response:
     """Show the dead letters that the filters leave, by cause and one by one."""
-    organization_id, chosen = identity().organization_id, _chosen(request.args)
-    block = {"more-letters": "rows", "letters": "list"}.get(request.headers.get("HX-Target", ""), "main")
-    filters = _filters(chosen)
+    chosen, cursor = _chosen(request.args), request.args.get("cursor", "")
+    filters, shown = _filters(chosen), shown_rows(request.args.get("shown", ""), PAGE)
     try:
         found = dead_letter_queries.listed(
-            organization_id=organization_id, filters=filters, cursor=request.args.get("cursor", "")
+            organization_id=identity().organization_id, filters=filters, cursor=cursor, limit=shown
         )
     except ValueError:
         abort(404)
-    whole = block != "rows"
+    place = {"cursor": cursor, "shown": str(shown) if shown > PAGE else ""}
+    overview = _overview(chosen, filters)
+    letter = overview["letter"]
+    version = version_of(
+        chosen, place, found, [overview[name] for name in ("groups", "total", "faults")], letter and letter.id
+    )
+    if is_shown(version):
+        return nothing_new()
     return page(
         "webhooks/dead_letters.html",
-        block=block,
+        block="list" if request.headers.get("HX-Target") == "letters" else "main",
         letters=found.items,
-        more_url=_url(chosen, cursor=found.next_cursor) if found.next_cursor else None,
+        more_url=_older(chosen, place, shown, found.next_cursor),
+        this_url=_url(chosen, **place, show=request.args.get("show")),
+        every=CALM,
+        version=version,
         **_common(chosen),
-        **(_overview(chosen, filters) if whole else {}),
+        **overview,
     )
+
+
+def _older(chosen: dict[str, str], place: dict[str, str], shown: int, next_cursor: str | None) -> str | None:
+    """Return where older ones are: in this list while it may grow, so that a look at what changed keeps them."""
+    if next_cursor is None:
+        return None
+    return _url(chosen, **(place | {"shown": str(shown + PAGE)} if shown < MOST_SHOWN else {"cursor": next_cursor}))
 
 
 @blueprint.get("/progress")
@@ -193,11 +214,8 @@ def _filters(chosen: Mapping[str, str]) -> DeadLetterFilters:
 
 def _as_of() -> datetime | None:
     """Return the moment at which the page was made that a form stands on: what it counted is what it is about."""
-    try:
-        moment = datetime.fromisoformat(request.form.get("as_of", ""))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
+    found = moment(request.form.get("as_of", ""))
+    return found if found and found.year >= OLDEST_YEAR else None
 
 
 def _uuid(text: str) -> uuid.UUID | None:
@@ -237,7 +255,6 @@ def _overview(chosen: dict[str, str], filters: DeadLetterFilters) -> dict[str, A
             "reasons": [("", "Any reason"), *REASONS.items(), *exact],
             "times": TIMES,
             "as_of": clock.now().isoformat(),
-            "here": _url(chosen),
         }
     )
 

@@ -1,7 +1,11 @@
-"""Sending a delivery again. The caller's unit of work commits."""
+"""Sending a delivery again, and ending what waits. The caller's unit of work commits."""
 
+import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+
+from sqlalchemy import select, update
 
 from portal import clock
 from portal.audit import trail
@@ -59,3 +63,18 @@ def replay(delivery: Delivery) -> None:
     )  # fmt: skip
     db.session.flush()
     wake_after_commit(WAKE)
+
+
+def end(webhook_ids: Sequence[uuid.UUID]) -> None:
+    """End what waits for webhooks that are deleted.
+
+    It waits for nobody: who records deliveries holds those and then wants the webhook, which the caller may hold. What
+    is being recorded just now and waits still is ended when retention looks next; nothing of it is sent any more.
+    """
+    waits = select(Delivery.id).where(Delivery.webhook_id.in_(webhook_ids), Delivery.due_at.is_not(None))
+    db.session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(waits.with_for_update(skip_locked=True, key_share=True)))
+        .values(status=DeliveryStatus.FAILED, due_at=None, lease_token=None, error_class="webhook_deleted"),
+        execution_options={"synchronize_session": False},
+    )

@@ -205,11 +205,16 @@ def _known_already(organization_id: uuid.UUID, rows: Sequence[Mapping[str, Any]]
     answers = {}
     for old in found:
         for row in rows:
-            if row["event_id"] == old.event_id and _data(row["body"]) != _data(old.body):
+            if row["event_id"] == old.event_id and _differs(row, old):
                 raise DuplicateEventError(old.event_id)
         count = len(db.session.scalars(select(Delivery.id).where(Delivery.event_row_id == old.id)).all())
         answers[old.event_id] = Accepted(old.event_id, count)
     return answers
+
+
+def _differs(row: Mapping[str, Any], old: "_Known") -> bool:
+    """Return whether an event says something else than an earlier one; of an old one only its type may be known."""
+    return _data(row["body"]) != _data(old.body) if old.body else bool(row["event_type"] != old.event_type)
 
 
 class _Known(NamedTuple):

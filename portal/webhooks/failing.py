@@ -111,7 +111,11 @@ def _warn(webhook: Webhook, now: datetime) -> bool:
 
 
 def _locked(webhook_id: uuid.UUID) -> Webhook | None:
-    return db.session.get(Webhook, webhook_id, with_for_update=True, populate_existing=True)
+    """Return a webhook that nobody else changes meanwhile; with key_share, events for it are accepted all the same.
+
+    Else two that are disabled at a time would wait for each other: each gets the event of the other's end.
+    """
+    return db.session.get(Webhook, webhook_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
 def _disable(webhook: Webhook, reason: str) -> bool:

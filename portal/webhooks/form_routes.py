@@ -63,8 +63,13 @@ def edit(webhook_id: uuid.UUID) -> Response:
         draft = forms.read(request.form)
         _require_recent(draft, webhook)
         with unit_of_work():
-            webhook = service.update(webhook=get(webhook_id, lock=True), draft=draft)
+            webhook = get(webhook_id, lock=True)
+            forms.require_unchanged(webhook, request.form)
+            webhook = service.update(webhook=webhook, draft=draft)
     except InvalidError as error:
+        if "form" in error.errors:
+            with reading():
+                form = forms.stored(get(webhook_id))
         return _drawer(forms.sent(form, request.form, error.errors), status=422)
     return _after_edit(webhook)
 

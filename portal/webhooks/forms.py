@@ -1,5 +1,6 @@
 """The webhook form: what it shows, and how what was posted becomes a draft."""
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ from portal.webhooks.retry import LONGEST_DELAY, LONGEST_FIRST_DELAY, MOST_RETRI
 from portal.webhooks.service import Draft
 
 STRATEGIES: Final = [(str(each), str(each).capitalize()) for each in Strategy]
+CHANGED: Final = (
+    "Somebody changed this webhook meanwhile, or the portal disabled it. What you typed is still here: save it again "
+    "to replace what is stored now."
+)
 _TEXTS: Final = ("name", "url", "filters", "rate_limit", "retry", "strategy", "max_retries", "first_delay", "max_delay")
 _TICKS: Final = ("active", "ordered", "jitter", "dead_letters", "all_events")
 
@@ -31,6 +36,8 @@ class WebhookForm:
     webhook_id: str = ""
     webhook: Webhook | None = None
     """As it is stored."""
+    version: str = ""
+    """A mark of what is stored when the form is opened: another one once anybody changed it."""
 
     def value(self, name: str) -> Any:
         """Return what a field shows."""
@@ -60,9 +67,23 @@ def stored(webhook: Webhook) -> WebhookForm:
         **_policy_values(service.policy_of(webhook)),
     }
     names = tuple(webhook.header_names or ())
+    facts: list[object] = [webhook.name, webhook.url, webhook.events, str(webhook.status), webhook.headers_sealed]
+    facts += [webhook.filters, webhook.ordered, webhook.rate_limit, webhook.retry]
     return WebhookForm(
-        values=values, events=webhook.events, header_names=names, webhook_id=str(webhook.id), webhook=webhook
-    )
+        values=values, events=webhook.events, header_names=names, webhook_id=str(webhook.id), webhook=webhook,
+        version=hashlib.sha256(repr(facts).encode()).hexdigest()[:32],
+    )  # fmt: skip
+
+
+def require_unchanged(webhook: Webhook, posted: Mapping[str, str]) -> None:
+    """Refuse to save over something else than the form was opened on.
+
+    Raises:
+        InvalidError: somebody changed the webhook meanwhile, or the portal disabled it.
+    """
+    version = posted.get("version", "")
+    if version and version != stored(webhook).version:
+        raise InvalidError({"form": CHANGED})
 
 
 def sent(form: WebhookForm, posted: MultiDict[str, str], errors: Mapping[str, str]) -> WebhookForm:
@@ -76,6 +97,7 @@ def sent(form: WebhookForm, posted: MultiDict[str, str], errors: Mapping[str, st
         errors=errors,
         webhook_id=form.webhook_id,
         webhook=form.webhook,
+        version=form.version if "form" in errors else posted.get("version", form.version),
     )
 
 

@@ -18,6 +18,7 @@ from portal.webhooks.events import ALL
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook, WebhookStatus
 from portal.webhooks.retry import RetryPolicy
 from portal.webhooks.sending import TIMEOUT
+from portal.webhooks.verdict import asks_for_no_more
 
 SOURCES = {"api": "API", "portal": "Portal", "test": "Test", "command": "Command line"}
 """Source of an event → how it is called."""
@@ -106,6 +107,18 @@ def why(tried: Tried) -> str:
     if 300 <= status < 400:
         return "Redirects are not followed. Enter the address that it leads to."
     return f"The receiver answered {status} {phrase(tried)}".rstrip() + "."
+
+
+def threat(attempt: DeliveryAttempt, event: Event) -> str:
+    """Return what the answer to a test would do to the webhook, were it the answer to an event; "" for nothing.
+
+    A test itself changes nothing: who tries a half-finished receiver does not mean to stop what is sent.
+    """
+    if event.source != "test" or attempt.error_class != f"http_{attempt.response_status}":
+        return ""
+    if not asks_for_no_more(attempt.response_status, attempt.response_headers):
+        return ""
+    return "The receiver asks for no more. A test changes nothing, but this answer to an event disables the webhook."
 
 
 def is_under_way(delivery: Delivery) -> bool:

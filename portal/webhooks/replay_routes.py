@@ -147,7 +147,7 @@ def _range(sent: Mapping[str, str]) -> Range:
     if since is None or errors:
         raise InvalidError(errors)
     what = Wanted.MISSING if sent.get("what") == Wanted.MISSING else Wanted.FAILED
-    types = (sent["type"],) if sent.get("type") else ()
+    types = (chosen,) if (chosen := strip_controls(sent.get("type", ""))) else ()
     return Range(since=since, until=until, wanted=what, types=types)
 
 

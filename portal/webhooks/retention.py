@@ -12,7 +12,7 @@ from portal import clock, progress
 from portal.accounts import retention
 from portal.accounts.retention import Retention
 from portal.database import db, first_id, reading, unit_of_work
-from portal.webhooks import service
+from portal.webhooks import deliveries
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
 
 BATCH: Final = 500
@@ -33,11 +33,10 @@ def tidy() -> int:
     _end_left_over()
     with reading():
         organizations = retention.of_all()
-    steps = (
-        partial(_batch, organization_id, job, step, age(kept))
-        for organization_id, kept in organizations
-        for job, (step, age) in _STEPS.items()
-    )
+    steps: list[Callable[[], int]] = []
+    for whose, kept in organizations:
+        steps += [partial(_batch, whose, job, step, age(kept)) for job, (step, age) in _STEPS.items()]
+        steps.append(partial(_delete_late, whose))
     return progress.in_batches(steps, size=BATCH, most=MOST_BATCHES)
 
 
@@ -47,7 +46,7 @@ def _end_left_over() -> None:
     with unit_of_work() as session:
         gone = session.scalars(select(Webhook.id).where(Webhook.deleted_at.is_not(None), waits)).all()
         if gone:
-            service.end_deliveries(gone)
+            deliveries.end(gone)
 
 
 def _batch(organization_id: uuid.UUID, job: str, step: Step, age: timedelta) -> int:
@@ -96,6 +95,22 @@ def _deliveries(organization_id: uuid.UUID, after: uuid.UUID, before: uuid.UUID)
     over = Delivery.status != DeliveryStatus.PENDING
     db.session.execute(delete(Delivery).where(Delivery.id.in_(found), over))
     return found
+
+
+def _delete_late(organization_id: uuid.UUID) -> int:
+    """Delete deliveries that still waited when it was their turn, as of a disabled webhook, and are over by now."""
+    with unit_of_work():
+        before = progress.reached(organization_id, "deliveries")
+        over = Delivery.status != DeliveryStatus.PENDING
+        query = select(Delivery.id, Delivery.event_row_id).where(Delivery.organization_id == organization_id, over)
+        query = query.where(Delivery.id <= before)
+        found = db.session.execute(query.order_by(Delivery.id).limit(BATCH)).all()
+        if found:
+            db.session.execute(delete(Delivery).where(Delivery.id.in_([each.id for each in found]), over))
+            events = Event.id.in_({each.event_row_id for each in found})
+            has_deliveries = exists().where(Delivery.event_row_id == Event.id)
+            db.session.execute(delete(Event).where(events, ~has_deliveries))
+    return len(found)
 
 
 def _events(organization_id: uuid.UUID, after: uuid.UUID, before: uuid.UUID) -> Sequence[uuid.UUID]:

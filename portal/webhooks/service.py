@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Select, func, select
-from sqlalchemy import update as update_rows
 
 from portal import clock, keyring
 from portal.accounts.models import Organization
@@ -16,12 +15,13 @@ from portal.audit import trail
 from portal.database import db, new_id, wake_after_commit
 from portal.security.encryption import Context
 from portal.security.masking import mask
+from portal.security.redaction import strip_controls
 from portal.security.webhook_signatures import new_secret
-from portal.webhooks import filters
+from portal.webhooks import deliveries, filters
 from portal.webhooks.checking import headers_problem, url_problem
 from portal.webhooks.errors import InvalidError, NotFoundError
 from portal.webhooks.events import ALL, known_types
-from portal.webhooks.models import Delivery, DeliveryStatus, OrganizationRetryPolicy, Webhook, WebhookStatus
+from portal.webhooks.models import OrganizationRetryPolicy, Webhook, WebhookStatus
 from portal.webhooks.retry import DEFAULT, RetryPolicy
 
 PURPOSE: Final = "credentials"
@@ -114,19 +114,9 @@ def delete(*, webhook: Webhook) -> None:
     webhook.deleted_at = webhook.updated_at = now
     webhook.status = WebhookStatus.DISABLED
     webhook.secret_sealed, webhook.previous_sealed, webhook.headers_sealed = b"", None, None
-    end_deliveries([webhook.id])
+    deliveries.end([webhook.id])
     _changed("webhook.deleted", webhook, before=_shown(webhook))
     db.session.flush()
-
-
-def end_deliveries(webhook_ids: Sequence[uuid.UUID]) -> None:
-    """End what waits for webhooks that are deleted."""
-    db.session.execute(
-        update_rows(Delivery)
-        .where(Delivery.webhook_id.in_(webhook_ids), Delivery.due_at.is_not(None))
-        .values(status=DeliveryStatus.FAILED, due_at=None, lease_token=None, error_class="webhook_deleted"),
-        execution_options={"synchronize_session": False},
-    )
 
 
 def rotate(*, webhook: Webhook, overlap: timedelta = OVERLAP) -> str:
@@ -166,13 +156,13 @@ def custom_headers(webhook: Webhook) -> dict[str, str]:
 
 
 def get(*, organization_id: uuid.UUID, webhook_id: uuid.UUID, lock: bool = False) -> Webhook:
-    """Return one webhook.
+    """Return one webhook; `lock` where it is about to be changed. Events for it are accepted all the same.
 
     Raises:
         NotFoundError: the organization has no such webhook.
     """
     query = _live(organization_id).where(Webhook.id == webhook_id)
-    found: Webhook | None = db.session.scalar(query.with_for_update() if lock else query)
+    found: Webhook | None = db.session.scalar(query.with_for_update(key_share=True) if lock else query)
     if found is None:
         raise NotFoundError
     return found
@@ -224,7 +214,7 @@ def _context(webhook: Webhook, name: str) -> Context:
 
 
 def _apply(webhook: Webhook, draft: Draft, now: datetime) -> None:
-    webhook.name, webhook.url = draft.name.strip(), draft.url.strip()
+    webhook.name, webhook.url = _plain(draft.name), draft.url.strip()
     webhook.events = [ALL] if ALL in draft.events else sorted(set(draft.events))
     webhook.ordered, webhook.rate_limit, webhook.updated_at = draft.ordered, draft.rate_limit, now
     webhook.retry = draft.retry.as_dict() if draft.retry else None
@@ -241,6 +231,11 @@ def _apply(webhook: Webhook, draft: Draft, now: datetime) -> None:
     webhook.header_names = webhook.header_names or [] if draft.custom_headers is None else sorted(draft.custom_headers)
 
 
+def _plain(name: str) -> str:
+    """Return a name without what nobody sees: it can neither be stored everywhere nor told apart."""
+    return strip_controls(name, keep="").strip()
+
+
 def _forgive(webhook: Webhook) -> None:
     """Start anew: what failed before counts no more."""
     webhook.failing_since = webhook.last_failure_at = webhook.warned_percent = webhook.paused_until = None
@@ -248,7 +243,7 @@ def _forgive(webhook: Webhook) -> None:
 
 def _check(organization_id: uuid.UUID, draft: Draft) -> None:
     errors: dict[str, str] = {}
-    name = draft.name.strip()
+    name = _plain(draft.name)
     if not name:
         errors["name"] = "Give the webhook a name, such as Payroll."
     elif len(name) > 100:

@@ -10,7 +10,8 @@ from portal import clock
 from portal.database import db, new_id, unit_of_work
 from portal.security.addresses import AddressPolicy, NetworkError
 from portal.settings import Settings
-from portal.webhooks import events, queue, recording, sending, service
+from portal.webhooks import event_types, events, queue, recording, sending, service
+from portal.webhooks.errors import InvalidError
 from portal.webhooks.events import NewEvent
 from portal.webhooks.exchange import Outgoing, Reply
 from portal.webhooks.models import Delivery, Event, Webhook
@@ -25,7 +26,8 @@ def send_test(*, organization_id: uuid.UUID, webhook_id: uuid.UUID, event_type: 
     """Send a test event to one webhook and return its delivery, attempt included.
 
     It goes the way of every delivery (address guard, signature, time-out), whether or not the webhook is on or wants
-    the event. Owns its transactions; none is open while it sends.
+    the event. What comes back is recorded with the delivery and changes nothing about the webhook, an answer that
+    would disable it included; the page says so. Owns its transactions; none is open while it sends.
 
     Raises:
         WebhooksError: a value is wrong.
@@ -33,6 +35,8 @@ def send_test(*, organization_id: uuid.UUID, webhook_id: uuid.UUID, event_type: 
     """
     with unit_of_work():
         webhook = service.get(organization_id=organization_id, webhook_id=webhook_id)
+        if event_type not in event_types.known(organization_id=organization_id, names={event_type}):
+            raise InvalidError({"event": f"There is no event type {event_type[:100]}. Choose another one."})
         new = NewEvent(event_type=event_type, data=data, source="test")
         claimed = _store(webhook, events.row_of(organization_id, new, clock.now()))
         now = clock.now()

@@ -1,6 +1,7 @@
 """What an attempt means: done, tried again, given up, and what follows for its webhook. Pure; no clock, no database."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -40,10 +41,11 @@ def judge(reply: Reply, *, attempts: int, policy: RetryPolicy, now: datetime) ->
     if not reply.error and reply.status is not None and 200 <= reply.status < 300:
         return Verdict(status=DeliveryStatus.SUCCESS)
     error = reply.error or f"http_{reply.status}"
-    wish = "" if reply.error else reply.headers.get("webhook-delivery", "").strip().lower()
-    if not reply.error and (reply.status == GONE or wish == "disable"):
+    wish = "" if reply.error else _wish(reply.headers)
+    if not reply.error and asks_for_no_more(reply.status, reply.headers):
+        how = "410" if reply.status == GONE else "webhook-delivery: disable"
         return Verdict(
-            status=DeliveryStatus.FAILED, error_class=error, disables="The receiver asked for no more (410)."
+            status=DeliveryStatus.FAILED, error_class=error, disables=f"The receiver asked for no more ({how})."
         )
     if wish == "abort-message":
         return Verdict(status=DeliveryStatus.FAILED, error_class=error)
@@ -56,6 +58,15 @@ def judge(reply: Reply, *, attempts: int, policy: RetryPolicy, now: datetime) ->
         over = DeliveryStatus.DEAD if policy.dead_letters else DeliveryStatus.FAILED
         return Verdict(status=over, error_class=error, pause_until=pause)
     return Verdict(status=DeliveryStatus.PENDING, due_at=due_at, error_class=error, pause_until=pause)
+
+
+def asks_for_no_more(status: int | None, headers: Mapping[str, str]) -> bool:
+    """Return whether an answer that is no success says that the receiver wants no deliveries at all."""
+    return status == GONE or _wish(headers) == "disable"
+
+
+def _wish(headers: Mapping[str, str]) -> str:
+    return headers.get("webhook-delivery", "").strip().lower()
 
 
 def retry_after(text: str, now: datetime) -> int | None:

@@ -541,10 +541,19 @@
   function putBack() {
     kept.open.splice(0).forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
     const holder = document.getElementById(kept.holder);
-    const found = holder && document.activeElement === document.body ? places(holder) : [];
-    const same = [found[kept.index], ...found].find((place) => place && looks(place) === kept.looks);
-    (same ?? found[kept.index] ?? found[0])?.focus({ preventScroll: true });
+    if (kept.holder && document.activeElement === document.body) {
+      const found = holder ? places(holder) : [];
+      const same = [found[kept.index], ...found].find((place) => place && looks(place) === kept.looks);
+      (same ?? found[kept.index] ?? found[0] ?? heading(holder))?.focus({ preventScroll: true });
+    }
     kept.holder = "";
+  }
+
+  /** Where nothing is left to press: what stands there now, such as that nothing is open any more. */
+  function heading(holder) {
+    const words = (holder && find("h1, h2, h3", holder)) ?? find("main h1");
+    words?.setAttribute("tabindex", "-1");
+    return words;
   }
 
   on("htmx:beforeSwap", ({ detail }) => {
@@ -565,9 +574,11 @@
     shownInPlace.add(xhr);
     Object.assign(detail, { shouldSwap: true, serverResponse: fragment.outerHTML, swapOverride: "innerHTML", selectOverride: "unset" });
   });
+  on("htmx:oobBeforeSwap", ({ detail: { target } }) => remember(target));
   on("htmx:afterSwap", ({ detail: { target, xhr } }) => {
     if (target?.id === "drawer-host") {
       if (!find("#drawer-host form")) drawer.dirty = false; // what was typed is stored; the drawer only tells something
+      all("#drawer-host [hx-preserve]").forEach(markPreserved); // the focus looks for what is wrong
       showDrawer(drawer.again);
     }
     else if (target?.id === "dialog-host") find("dialog", target)?.showModal();

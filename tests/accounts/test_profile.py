@@ -44,6 +44,7 @@ def test_the_profile_is_stored_and_the_trail_says_what_changed(inside: Any, agen
     page = inside.get("/profile")
     assert "Profile saved." in words(page)
     assert "AEDT" in page.text
+    assert '<option value="Europe/Lisbon">' in page.text, "it can be searched"
     inside.post("/profile", sent)
     entries = [each for each in trail() if each.action == "member.profile_changed"]
     assert len(entries) == 1

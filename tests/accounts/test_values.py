@@ -59,6 +59,9 @@ def test_a_phone_number_needs_its_country_code(typed: str) -> None:
 
 def test_time_zones_are_places() -> None:
     assert values.time_zone("Australia/Sydney") == "Australia/Sydney"
+    assert [values.time_zone(each) for each in (" lisbon", "new york", "utc")] == [
+        "Europe/Lisbon", "America/New_York", "UTC",
+    ]  # fmt: skip
     assert values.time_zones()[0] == "UTC"
     for typed in ("", "Mars/Olympus", "../../etc/passwd", "EST5EDT"):
         with pytest.raises(ValueError, match="list"):

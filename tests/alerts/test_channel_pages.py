@@ -1,5 +1,6 @@
 """The pages of notification channels, settings and the log of what was told: what they show, refuse and write down."""
 
+import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from portal import clock
 from portal.alerts import channels
 from portal.alerts.notification_models import AlertChannel
 from portal.database import reading, unit_of_work
+from portal.integrations.models import Status
 from portal.messaging import service as messaging
 from tests.alerts.kit import change
 from tests.alerts.telling_kit import (
@@ -56,8 +58,10 @@ def test_everybody_begins_with_one_channel_and_sees_what_is_missing(app: Flask, 
         assert said in text, said
     assert words(admin.get(PAGE)).count("Email: Owners and admins") == 1, "looking twice makes no second one"
     assert "Chat" not in re.findall(r"kind=(\w+)", admin.get(PAGE).text), "there is no chat integration"
-    make_integration(app, team.admin)
+    mail = make_integration(app, team.admin)
     assert "No email provider" not in words(admin.get(PAGE))
+    change(app, mail, enabled=False, status=Status.INACTIVE)
+    assert "No email provider is active. Each is disabled, unverified or in error." in words(admin.get(PAGE))
 
 
 def test_a_channel_is_added_changed_switched_off_and_deleted(app: Flask, admin: Browser, team: Team) -> None:
@@ -81,7 +85,8 @@ def test_a_channel_is_added_changed_switched_off_and_deleted(app: Flask, admin: 
     assert not stored(app, team)[1].enabled
     admin.post(f"{PAGE}/{row.id}/switch", {"enabled": "on"})
     assert stored(app, team)[1].enabled
-    admin.post(f"{PAGE}/{row.id}/delete", {})
+    answer = admin.post(f"{PAGE}/{row.id}/delete", {}, htmx=True)
+    assert {"channels-changed", "toast"} == set(json.loads(answer.headers["HX-Trigger"])), "the list stays where it is"
     assert [each.name for each in stored(app, team)] == ["Owners and admins"]
     assert [each.action for each in trail(app) if each.action.startswith("alert.")] == [
         "alert.channel_created", "alert.channel_changed", "alert.channel_changed", "alert.channel_changed",

@@ -1,5 +1,6 @@
 """Alerts open once for a cause, on the edge, and resolve by themselves; whoever looks, and whatever the clock does."""
 
+import logging
 import threading
 import uuid
 from collections import Counter
@@ -10,6 +11,7 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
 
 from portal import clock
 from portal.alerts import evaluating
@@ -228,6 +230,46 @@ def test_five_hundred_at_once_are_a_few_statements(app: Flask, team: Team) -> No
     assert opening < 60
     assert resolving < 60
     assert Counter(kinds(app)) == {"opened": 500, "resolved": 500}
+
+
+@SQLITE
+def test_a_row_that_no_rule_can_read_keeps_nobody_elses_alerts_back(
+    app: Flask, team: Team, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = [team, *(make_team(app, f"Southline {number}") for number in range(4))]
+    for each in others:
+        make_integration(app, each.admin, **failing())
+    broken = make_team(app, "Broken")
+    make_integration(app, broken.admin, **failing(), capabilities=["unheard-of"])
+    with caplog.at_level(logging.ERROR, logger="portal.alerts"):
+        assert look(app) == len(others)
+        assert look(app) == 0
+    assert {each.organization_id for each in alerts(app)} == {each.organization_id for each in others}
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"the alerts of organization {broken.organization_id} cannot be brought up to date"] * 2
+    assert "unheard-of" in caplog.text
+
+
+@SQLITE
+def test_a_provider_that_only_another_version_has_is_called_as_it_is_stored(app: Flask, team: Team) -> None:
+    make_integration(app, team.admin, "Relay", **unreached(), provider="unheard-of")
+    assert (look(app), only(app).title) == (1, "Relay (unheard-of): timed out")
+
+
+@SQLITE
+def test_a_database_that_does_not_answer_is_no_organizations_fault(
+    app: Flask, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+
+    def gone(_settled: bool, organization_ids: object) -> None:
+        looks.append(organization_ids)
+        raise OperationalError("SELECT", None, OSError("gone"))
+
+    monkeypatch.setattr(evaluating, "_difference", gone)
+    with pytest.raises(OperationalError):
+        look(app)
+    assert looks == [None]
 
 
 def test_a_look_that_finds_nothing_new_writes_nothing_and_scans_no_table(app: Flask, team: Team) -> None:

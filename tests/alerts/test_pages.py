@@ -10,10 +10,10 @@ import pytest
 import time_machine
 from flask import Flask
 
-from portal.alerts import queries
+from portal.alerts import changes, queries, service
 from portal.alerts.models import Alert, AlertState
 from portal.alerts.queries import AlertFilters
-from portal.database import unit_of_work
+from portal.database import reading, unit_of_work
 from tests.alerts.kit import alerts, change, change_webhook, kinds, look, only, unreached, works
 from tests.support.integrations import due, failing, make_integration, trail
 from tests.support.people import Browser, Team, make_team, words
@@ -162,7 +162,9 @@ def test_the_page_of_an_alert_tells_its_story(
     time.shift(timedelta(minutes=5))
     change(app, down.integration_id, **works())
     look(app)
-    text = words(admin.get(f"{PAGE}/{down.id}"))
+    answer = admin.get(f"{PAGE}/{down.id}")
+    assert f'<a href="/admin/integrations/{down.integration_id}">' in answer.text
+    text = words(answer)
     for said in (
         "12:00:00 Opened Portal", "12:05:00 Acknowledged Marcus Oyelaran On it",
         "12:10:00 Resolved Portal It works again.", "Integration down, critical",
@@ -242,3 +244,20 @@ def test_the_count_in_the_navigation_comes_along_with_what_is_fetched_anew(
         )
         whole = admin.get(address).text
         assert (whole.count('id="nav-alerts"'), 'nav-alerts" hx-swap-oob' in whole) == (1, False)
+
+
+def test_of_an_alert_that_comes_and_goes_all_the_time_the_last_changes_are_shown(
+    app: Flask, team: Team, admin: Browser, down: Alert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "MOST", 3)
+    mine: dict[str, Any] = {"organization_id": team.organization_id, "alert_id": down.id, "by": "Dana"}
+    with app.app_context(), unit_of_work():
+        service.acknowledge(**mine)
+    assert "is left out" not in words(admin.get(f"{PAGE}/{down.id}"))
+    for number in (1, 2):
+        with app.app_context(), unit_of_work():
+            service.acknowledge(**mine, note=f"Note {number}.")
+    said = words(admin.get(f"{PAGE}/{down.id}"))
+    with app.app_context(), reading():
+        assert [each.note for each in changes.last_of(down)] == ["", "Note 1.", "Note 2."]
+    assert "These are the last 3 changes; what was before is left out." in said

@@ -48,6 +48,11 @@ def test_the_next_digest(after: str, zone: str, at: str, expected: str) -> None:
     assert quiet.next_time(utc(after), zone=zone, at=at) == utc(expected)
 
 
+@pytest.mark.parametrize("text", ["24:00", "8:00", "08:60", "08:0٣", "0８:00", "08:00\n", ""])
+def test_what_no_clock_shows_is_no_time(text: str) -> None:
+    assert not quiet.is_time(text), "stored, it would keep everybody from being told"
+
+
 def test_a_text_message_is_one_part_of_plain_letters() -> None:
     link = "https://portal.example.org/admin/alerts"
     long = gsm.fitted("Integrations Portal: " + "Emails not sending. " * 20, link)

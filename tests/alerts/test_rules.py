@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import delete, func, select, text, update
 
 from portal import clock
-from portal.alerts import webhook_rules
+from portal.alerts import own_rules, webhook_rules
 from portal.audit import trail, triggers, watch
 from portal.audit.models import AuditCheck, AuditEntry, AuditHead
 from portal.database import reading, unit_of_work
@@ -264,6 +264,27 @@ def test_overdue_checks_are_the_portals_fault(app: Flask, team: Team, time: time
         session.execute(update(Integration).values(next_check_at=clock.now() + MINUTE))
     assert look(app) == 1
     assert only(app).state == "resolved"
+
+
+def test_one_look_reads_so_many_overdue_checks_and_no_more(
+    app: Flask, team: Team, time: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = make_team(app, "Southline")
+    for number in range(3):
+        make_integration(app, team.admin, f"Relay {number}", next_check_at=NOW)
+    make_integration(app, later.admin, next_check_at=NOW + MINUTE)
+    monkeypatch.setattr(own_rules, "MOST", 3)
+    time.shift(5 * MINUTE)
+    assert look(app) == 1
+    monkeypatch.setattr(own_rules, "MOST", 4)
+    assert (look(app), look(app)) == (1, 0)
+    found = {each.organization_id: each.since for each in alerts(app)}
+    assert found == {team.organization_id: NOW, later.organization_id: NOW + MINUTE}
+    monkeypatch.setattr(own_rules, "MOST", 3)
+    assert look(app) == 0, "whose checks nobody came to are not called done"
+    with app.app_context(), unit_of_work() as session:
+        session.execute(update(Integration).values(next_check_at=clock.now() + MINUTE))
+    assert look(app) == 2
 
 
 @SQLITE

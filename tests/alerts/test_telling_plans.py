@@ -4,10 +4,11 @@ import re
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import event, select, text
 
 from portal.alerts import channels, notification_queries, notification_retention, notifying
 from portal.alerts.models import Alert
+from portal.alerts.notification_models import AlertChannel, Notification
 from portal.database import db, reading, unit_of_work
 from tests.alerts.telling_kit import first_channel, notifications, notify, open_alert, prefer
 from tests.support.people import Team
@@ -54,6 +55,28 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
         found = plan(app, do)
         scans = re.findall(r"(?:SCAN|Seq Scan on) (?:notifications|alert_changes)(?! USING)[^\n]*", found)
         assert not scans, found
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_what_channels_were_told_last_is_read_at_once(app: Flask, team: Team) -> None:
+    grow(app, team)
+    organization = team.organization_id
+    with app.app_context(), unit_of_work():
+        never = channels.create(organization_id=organization, draft=channels.Draft(name="Never told"))
+    with app.app_context(), reading() as session:
+        found = [first_channel(app, team), session.get_one(AlertChannel, never.id)]
+        newest = session.scalar(select(Notification.id).order_by(Notification.id.desc()).limit(1))
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        statements.append(statement)
+
+    with app.app_context(), reading():
+        event.listen(db.engine, "before_cursor_execute", note)
+        last = notification_queries.last_of(found)
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert {each: told.row.id for each, told in last.items()} == {found[0].id: newest}
+    assert len([each for each in statements if each.startswith("SELECT")]) == 2, "theirs, and how their messages stand"
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)

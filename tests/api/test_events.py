@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 
 from portal import clock
 from portal.accounts import housekeeping
 from portal.accounts.models import IdempotencyKey
 from portal.api import event_routes
-from portal.database import reading
+from portal.database import reading, unit_of_work
 from portal.settings import Settings
 from portal.webhooks import events
+from portal.webhooks.models import Event
 from tests.api.conftest import Caller, Reply, make_token
 from tests.support.people import Browser, Team, make_team
 from tests.support.webhooks import make_webhook, stored_deliveries, stored_events
@@ -85,6 +86,18 @@ def test_an_id_counts_once(app: Flask, team: Team, send: Caller) -> None:
     assert len(stored_deliveries(app)) == 1
     southgate = with_token(app, make_team(app, "Southgate"))
     assert southgate("POST", "/events", {**JOB, "data": {}, "id": "job-7"}).status_code == 202, "ids are one's own"
+
+
+@SQLITE
+def test_an_id_counts_once_when_what_it_said_is_not_kept_any_more(app: Flask, team: Team, send: Caller) -> None:
+    make_webhook(app, team.admin)
+    first = send("POST", "/events", {**JOB, "id": "job-7"})
+    with app.app_context(), unit_of_work() as session:
+        session.execute(update(Event).values(body=b""))  # as retention leaves it
+    again = send("POST", "/events", {**JOB, "id": "job-7"})
+    assert (again.status_code, again.json) == (202, first.json)
+    assert send("POST", "/events", {"event": "job.closed", "data": {}, "id": "job-7"}).status_code == 409
+    assert len(stored_deliveries(app)) == 1
 
 
 def test_an_unknown_event_type_is_named(app: Flask, send: Caller) -> None:

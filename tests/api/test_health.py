@@ -13,7 +13,7 @@ from portal.database import unit_of_work
 from portal.health.models import HealthLog
 from portal.integrations import calls
 from tests.api.conftest import Caller, smtp, wanted
-from tests.support.integrations import CANARY, Mail, all_integrations, failing, logs, make_integration, refused
+from tests.support.integrations import CANARY, Mail, all_integrations, failing, load, logs, make_integration, refused
 from tests.support.people import Team
 
 SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
@@ -248,3 +248,18 @@ def test_maintenance_is_planned_listed_and_taken_away(app: Flask, team: Team, ap
         assert api("GET", here).json["maintenance"] is None
         assert set(api.refused("POST", f"{here}/maintenance", {"ends_at": "2026-11-21T11:00:00Z"})) == {"ends_at"}
         assert set(api.refused("POST", f"{here}/maintenance", {"ends_at": "soon"})) == {"ends_at"}
+
+
+@SQLITE
+def test_of_weekly_maintenance_this_time_can_be_ended_alone(app: Flask, team: Team, api: Caller) -> None:
+    with time_machine.travel(NOON, tick=False) as time:
+        relay = make_integration(app, team.admin)
+        here = f"/integrations/{relay}"
+        api("POST", f"{here}/maintenance", {"ends_at": "2026-11-21T14:00:00Z", "repeats": "weekly"})
+        time.shift(60)
+        next_week = {"starts_at": "2026-11-28T12:00:00Z", "ends_at": "2026-11-28T14:00:00Z"}
+        for _ in range(2):  # the second time there is nothing to end
+            assert api("POST", f"{here}/maintenance/end").status_code == 204
+            assert api("GET", here).json["maintenance"] == next_week
+        assert [each["next"] for each in api("GET", f"{here}/maintenance").json["items"]] == [next_week]
+        assert load(app, relay).next_check_at == clock.now()

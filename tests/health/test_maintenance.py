@@ -179,6 +179,20 @@ def test_a_weekly_window_comes_again_and_can_be_ended_for_this_week(
     assert found[relay] == ((START, START + timedelta(minutes=10)), (START + week, START + week + HOUR))
 
 
+def test_what_is_ended_before_clocks_change_keeps_its_time_of_day_after_it(
+    app: Flask, relay: uuid.UUID, time: time_machine.Traveller
+) -> None:
+    time.move_to(datetime(2026, 3, 22, 1, 10, tzinfo=UTC))
+    begin = clock.now()
+    times = Plan(begin, begin + HOUR, Repeats.WEEKLY, "Europe/Berlin")  # 02:10 to 03:10
+    change(app, relay, maintenance.plan, times=times, reason="", by="Noor")
+    change(app, relay, maintenance.end_now)
+    with app.app_context(), reading():
+        found = maintenance.between([relay], begin + HOUR, begin + timedelta(days=15))[relay]
+    march, april = datetime(2026, 3, 29, 1, 10, tzinfo=UTC), datetime(2026, 4, 5, 0, 10, tzinfo=UTC)
+    assert found == ((march, march + HOUR), (april, april + HOUR))
+
+
 def test_a_window_that_is_removed_stays_where_it_was(
     app: Flask, relay: uuid.UUID, time: time_machine.Traveller
 ) -> None:

@@ -15,12 +15,13 @@ from portal.accounts import retention as kept
 from portal.accounts.retention import MONTH, Retention
 from portal.database import new_id, reading, unit_of_work
 from portal.health import metrics, retention, rollups
-from portal.health.models import HealthLog, HealthRollup, Span
+from portal.health.models import HealthLog, HealthRollup, MaintenanceWindow, Span
 from portal.integrations.models import Integration
 from portal.progress import Progress
 from tests.support.integrations import logs, make_integration
 from tests.support.people import Team, make_team
 
+SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 NOON = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 
 
@@ -159,3 +160,57 @@ def test_a_strip_has_a_bar_for_each_day_and_none_where_nothing_is_known(app: Fla
     bars = [metrics.bar(each) for each in found[integration]]
     assert bars[:2] == ["none", "none"]
     assert set(bars[2:]) <= {"ok", "warn", "err"}
+
+
+@SQLITE
+def test_hours_that_were_folded_ahead_of_their_time_are_folded_again(app: Flask, team: Team) -> None:
+    """The clock was a day ahead for a moment: what is checked on that day counts all the same."""
+    integration = make_integration(app, team.admin)
+    add(app, team, integration, days=1)
+    with time_machine.travel(NOON + timedelta(days=1), tick=False):
+        fold_all(app)
+    with app.app_context():
+        assert rollups.fold_due() == 0
+        assert rollups.folded_until(team.organization_id) == NOON.replace(hour=12, minute=0)
+    before = stored(app, Span.HOUR)
+    with app.app_context(), unit_of_work() as session:
+        log = session.scalars(select(HealthLog).order_by(HealthLog.checked_at.desc()).limit(1)).one()
+        log.checked_at = NOON + timedelta(hours=1)
+    with time_machine.travel(NOON + timedelta(hours=2), tick=False):
+        fold_all(app)
+    found = {start: checks for start, checks, _ in stored(app, Span.HOUR)}
+    assert found[NOON.replace(hour=13, minute=0)] == 1
+    assert {start for start, *_ in before} <= found.keys()
+
+
+@SQLITE
+def test_a_clock_set_far_back_for_a_moment_takes_no_figures_away(app: Flask, team: Team) -> None:
+    integration = make_integration(app, team.admin)
+    add(app, team, integration, days=33, every=55)
+    fold_all(app)
+    with app.app_context():
+        assert retention.tidy() > 0
+    once = stored(app, Span.HOUR), stored(app, Span.DAY)
+    with time_machine.travel(NOON - timedelta(days=60), tick=False), app.app_context():
+        rollups.fold_due()
+    fold_all(app)
+    assert (stored(app, Span.HOUR), stored(app, Span.DAY)) == once
+
+
+@SQLITE
+def test_what_one_organization_has_stored_keeps_no_other_from_its_figures(
+    app: Flask, team: Team, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = make_team(app, "Southgate")
+    broken, fine = make_integration(app, team.admin), make_integration(app, other.admin)
+    add(app, team, broken, days=0.2)
+    add(app, other, fine, days=0.2)
+    times = {"starts_at": NOON - timedelta(days=9), "ends_at": NOON - timedelta(days=8), "created_at": NOON}
+    whose: dict[str, Any] = {"organization_id": team.organization_id, "integration_id": broken, "created_by": "Dana"}
+    with app.app_context(), unit_of_work() as session:
+        session.add(MaintenanceWindow(**whose, **times, repeats="weekly", zone="Nowhere/Land", reason=""))
+    with caplog.at_level("ERROR", logger="portal.health"):
+        fold_all(app)
+    with app.app_context(), reading() as session:
+        assert set(session.scalars(select(HealthRollup.integration_id))) == {fine}
+    assert f"health logs of organization {team.organization_id} could not be rolled up" in caplog.text

@@ -24,9 +24,26 @@ def test_a_weekly_window_keeps_its_time_of_day_when_clocks_change() -> None:
     times = plan.between(NOON, at("2026-04-06T00:00"))
     assert list(times) == [
         (at("2026-03-22T01:00"), at("2026-03-22T02:00")),  # 02:00 to 03:00 in Berlin
-        # 02:00 to 03:00 does not exist on the day when clocks go forward
+        (at("2026-03-29T01:00"), at("2026-03-29T02:00")),  # which is no time on this day: 03:00 to 04:00
         (at("2026-04-05T00:00"), at("2026-04-05T01:00")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [  # in Berlin, where clocks go from 02:00 to 03:00 a week later
+        (("02:30", "03:30"), ("01:30", "02:30")),  # 03:30 to 04:30: begins after the gap, and lasts as long as ever
+        (("01:30", "02:30"), ("00:30", "01:30")),  # 01:30 to 03:30
+        (("01:30", "04:00"), ("00:30", "02:00")),  # goes on over it by the clock on the wall
+    ],
+)
+def test_a_weekly_window_is_never_left_out_for_the_hour_that_daylight_saving_skips(
+    first: tuple[str, str], then: tuple[str, str]
+) -> None:
+    begin, end = (at(f"2026-03-22T{each}") - timedelta(hours=1) for each in first)
+    plan = Plan(begin, end, Repeats.WEEKLY, "Europe/Berlin")
+    begin, end = (at(f"2026-03-29T{each}") for each in then)
+    assert list(plan.between(at("2026-03-28T12:00"), at("2026-03-30T00:00"))) == [(begin, end)]
 
 
 def test_a_weekly_window_is_found_years_later_and_not_before_its_first_time() -> None:

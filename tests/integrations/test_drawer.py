@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -136,6 +137,23 @@ def test_test_and_save_stores_nothing_that_fails_and_marks_the_field(
     assert wrong(answer) == {"password": "The server refused the login. Check user name and password."}
     assert 'value="mail.example.com"' in answer.text
     assert CANARY not in answer.text
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("verbatim", "beside"), [(True, "The server refused the login."), (False, "See the step Login of the test above.")]
+)
+def test_what_a_failed_test_says_stands_there_once(
+    team: Team, admin: Browser, mail: Mail, verbatim: bool, beside: str
+) -> None:
+    report = refused()
+    [step], error = report.steps, report.error
+    assert error
+    step = replace(step, hint=error.hint, verbatim=verbatim, detail=step.detail if verbatim else error.message)
+    mail.report = replace(report, steps=(step,))
+    answer = admin.post(NEW, posted(intent="test"), target="drawer-host")
+    assert wrong(answer) == {"password": beside}
+    assert [words(answer).count(said) for said in (error.message, error.hint)] == [1, 1]
 
 
 @SQLITE

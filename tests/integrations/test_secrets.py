@@ -242,9 +242,15 @@ def test_a_secret_that_was_replaced_meanwhile_is_neither_tested_nor_saved_over(
         assert answer.status_code == 422
         assert "Somebody changed this integration meanwhile." in words(answer)
         assert 'value="Late"' in answer.text
+        assert "Stored now: Name: Email relay." in words(answer)
     assert stored_secrets(app, integration)["password"] == OTHER
     assert load(app, integration).name == "Email relay"
     assert mail.tested == []
+    late = admin.post(path, edited(name="Late", version=version[1]), target="drawer-host")
+    version = re.search(r'name="version" value="(\w+)"', late.text)
+    assert version
+    assert edit(admin, integration, name="Late", version=version[1]) == 303
+    assert load(app, integration).name == "Late", "who was told of it may save over it"
 
 
 def test_a_secret_fits_its_own_row_alone(app: Flask, team: Team) -> None:

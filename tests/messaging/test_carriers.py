@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, text, update
 
 from portal.accounts.models import Organization
-from portal.database import on_wake, unit_of_work
+from portal.database import db, on_wake, unit_of_work
 from portal.integrations import queries, service
-from portal.integrations.models import Condition, IntegrationSecret
+from portal.integrations.models import Condition, Integration, IntegrationSecret
 from portal.integrations.service import WAKE
-from portal.messaging import Channel
+from portal.messaging import Channel, Message, carriers
 from portal.messaging.sending import DELAYS, LONGEST_WITHOUT
 from portal.providers import catalogue
 from portal.providers.base import Capability, Outcome, OutgoingChat, SendOutcome
@@ -357,3 +357,19 @@ def test_an_unreadable_secret_lets_the_next_one_carry(app: Flask, post: Post) ->
     assert post.asked == ["b"]
     assert post.outcomes(message) == [("a", "invalid_request"), ("b", "ok")]
     assert post.tries(message)[0].code == "secret_unreadable"
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_one_that_must_not_send_now_is_not_waited_for(app: Flask, post: Post) -> None:
+    """Who records its check holds it, and may want the next one: so they would wait for each other."""
+    full, second = post.carrier("a", max_per_hour=1), post.carrier("b")
+    post.put()
+    post.work()
+    message = post.put(to="noor@example.org")
+    with app.app_context(), db.engine.connect() as recorder:
+        recorder.execute(select(Integration.id).where(Integration.id == full).with_for_update())
+        with unit_of_work() as session:
+            session.execute(text("SET LOCAL lock_timeout = '2s'"))
+            found = carriers.choose(session.get_one(Message, message), tried=())
+            assert found.carrier is not None
+            assert found.carrier.id == second

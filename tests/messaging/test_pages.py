@@ -68,6 +68,8 @@ def test_the_log_says_of_each_message_what_to_whom_how_it_stands_and_through_who
     with_outcome(post, REFUSED, subject="", text="Twilio\nis <b>down</b> \u202eand so on")
     text = words(admin.get(ALL))
     assert "Twilio is <b>down</b> and so on To dana@example.org Email Not delivered It said recipient refused." in text
+    with_outcome(post, REFUSED, subject="", text="Emails do not send. https://portal.example.org/admin/alerts")
+    assert "Emails do not send. To dana@example.org" in words(admin.get(ALL)), "an address is nothing to be called by"
     with_outcome(post, UNKNOWN)
     assert "Unconfirmed" in words(admin.get(ALL))
     assert "<b>down</b>" not in admin.get(ALL).text

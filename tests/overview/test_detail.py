@@ -57,6 +57,12 @@ def test_it_shows_what_is_wrong_and_how_to_mend_it(app: Flask, team: Team, admin
     for said in expected:
         assert said in words(answer), said
     assert "No errors" not in words(answer)
+    [alert] = re.findall(r'href="(/admin/alerts/[^"]+)"[^>]*>.*?Open alert', answer.text)
+    seen = {"X-Portal-Poll": re.findall(r"X-Portal-Poll&#34;: &#34;(\w+)", answer.text)[0]}
+    assert admin.get(page_of(integration), target="detail", headers=seen).status_code == 204
+    admin.post(f"{alert}/acknowledge")
+    answer = admin.get(page_of(integration), target="detail", headers=seen)
+    assert "Acknowledged by Marcus Oyelaran just now" in words(answer)
 
 
 @SQLITE
@@ -182,3 +188,5 @@ def test_times_are_said_as_the_reader_sees_them(app: Flask, team: Team, admin: B
     text = words(admin.get(page_of(integration)))
     assert re.search(r"Last check 4 min ago ?, passed in 1\.2 s", text)
     assert "Next in 1 min" in text
+    assert "Times are in UTC. Change time zone" in text
+    assert "Times are in" not in words(admin.get("/admin/integrations/new")), "no times stand there"

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import jinja2
 import pytest
 from flask import Flask, g
+from markupsafe import Markup
 
 from portal import web
 from portal.web import assets
@@ -29,6 +30,8 @@ COLOUR = re.compile(
     r"|:[^;{}]*\b(?:white|black|red|green|blue|gr[ae]y|orange|yellow|purple|pink|brown|silver|navy|teal)\b",
     re.IGNORECASE,
 )
+
+TOKEN = Markup('<input type="hidden" name="csrf_token" value="token">')
 
 
 def ids(files: list[Path]) -> list[str]:
@@ -190,7 +193,7 @@ def macros() -> Iterator[dict[str, Any]]:
     app = Flask(__name__)
     app.secret_key = "of a test"
     with app.test_request_context():
-        g.portal_zone, g.portal_csrf_token = ZoneInfo("UTC"), "token"
+        g.portal_zone, g.portal_csrf_field = ZoneInfo("UTC"), TOKEN
         yield parts | made
 
 
@@ -243,11 +246,10 @@ def test_a_stored_secret_is_kept_unless_replaced(macros: dict[str, Any]) -> None
 
 
 def test_a_post_form_carries_the_token(macros: dict[str, Any]) -> None:
-    token = '<input type="hidden" name="csrf_token" value="token">'
     for html in (
         macros["action"]("/check", "Test"),
         macros["switch"]("On", url="/switch"),
         macros["confirm"]("d", "Delete it?", "All is lost.", "/delete", "Delete"),
         macros["toast"]("Done.", undo={"url": "/undo"}),
     ):
-        assert html.count(token) == html.count('method="post"') == 1
+        assert html.count(TOKEN) == html.count('method="post"') == 1

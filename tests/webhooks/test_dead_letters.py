@@ -370,12 +370,30 @@ def test_older_ones_are_loaded_on(app: Flask, team: Team, admin: Browser, payrol
     ids = [str(each) for each in reversed(die(app, payroll, count=27))]
     answer = admin.get(PAGE)
     assert seen(answer) == ids[:25]
-    found = re.search(r'hx-get="([^"]*cursor=[^"]*)"', answer.text)
+    found = re.search(r'hx-get="([^"]*shown=[^"]*)"', answer.text)
     assert found
-    answer = admin.get(found[1].replace("&amp;", "&"), target="more-letters")
-    assert seen(answer) == ids[25:]
+    answer = admin.get(found[1].replace("&amp;", "&"), target="letters")
+    assert seen(answer) == ids
     assert "<h1" not in answer.text
     assert admin.get(f"{PAGE}?cursor=nonsense").status_code == 404
+
+
+@SQLITE
+def test_an_open_list_looks_for_new_ones_by_itself_and_keeps_what_it_shows(
+    app: Flask, team: Team, admin: Browser, payroll: uuid.UUID
+) -> None:
+    first = die(app, payroll, count=1)[0]
+    answer = admin.get(f"{PAGE}?reason=5xx&shown=50&show={first}")
+    [region] = re.findall(r'<div id="letters"[^>]*>', answer.text)
+    assert "every 30s" in region
+    [here], [version] = re.findall(r'hx-get="([^"]+)"', region), re.findall(r"Poll&#34;: &#34;(\w+)", region)
+    here = here.replace("&amp;", "&")
+    assert {"reason=5xx", "shown=50", f"show={first}"} <= {*here.partition("?")[2].split("&")}
+    assert admin.get(here, target="letters", headers={"X-Portal-Poll": version}).status_code == 204
+    second = die(app, payroll, count=1)[0]
+    answer = admin.get(here, target="letters", headers={"X-Portal-Poll": version})
+    assert seen(answer) == [str(second), str(first)]
+    assert "Body, as sent" in words(answer), "the one that is looked at stays open"
 
 
 @SQLITE
@@ -477,4 +495,6 @@ def test_hostile_addresses_do_no_harm(app: Flask, team: Team, admin: Browser, pa
     for query in ("webhook=x", "reason=%00", "time=forever", "q=%00%ff", "show=x", f"show={uuid.uuid4()}", "own=x"):
         assert admin.get(f"{PAGE}?{query}").status_code == 200, query
     assert admin.post(f"{PAGE}/retry", {"as_of": "2999-01-01"}).status_code == 303
+    for moment in ("0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+14:00"):
+        assert admin.post(f"{PAGE}/retry", {"as_of": moment, "time": "7d"}).status_code == 303
     assert admin.get(f"{PAGE}/progress").headers["Location"] == PAGE

@@ -201,13 +201,22 @@ def test_switching_it_on_again_starts_anew(app: Flask, team: Team, time: time_ma
 
 
 @SQLITE
-def test_the_address_is_told_without_what_may_be_a_token(app: Flask, team: Team) -> None:
+@pytest.mark.parametrize(
+    ("answer", "how"),
+    [
+        (Reply(status=410), "410"),
+        (Reply(status=403, headers={"webhook-delivery": "disable"}), "webhook-delivery: disable"),
+    ],
+)
+def test_a_receiver_that_wants_no_more_is_told_of_without_what_may_be_a_token(
+    app: Flask, team: Team, answer: Reply, how: str
+) -> None:
     hook = make_webhook(app, team.admin, url="https://hooks.example.org/in?token=s3cret")
-    attempt(app, team, hook, Reply(status=410))
+    attempt(app, team, hook, answer)
     [told] = [each for each in stored_events(app) if each.event_type == "webhook.disabled"]
     data = json.loads(told.body)["data"]
     assert (data["webhook"]["url"], data["reason"]) == (
-        "https://hooks.example.org/in", "The receiver asked for no more (410).",
+        "https://hooks.example.org/in", f"The receiver asked for no more ({how}).",
     )  # fmt: skip
 
 

@@ -199,6 +199,27 @@ def test_editing_keeps_headers_and_secret_and_says_what_changed(app: Flask, team
     assert stored_webhook(app, made).headers_sealed is None
 
 
+def test_what_was_changed_meanwhile_is_not_saved_over_unseen_and_nothing_typed_is_lost(
+    app: Flask, team: Team, admin: Browser
+) -> None:
+    made = make_webhook(app, team.admin)
+    path = f"{LIST}/{made}/edit"
+    opened = re.search(r'name="version" value="(\w+)"', admin.get(path).text)
+    assert opened
+    assert Browser(app, team.owner).post(path, posted(name="Theirs")).status_code == 303
+    mine = posted(name="Mine", filters='{"status": "open"}')
+    answer = admin.post(path, mine | {"version": opened[1]}, target="drawer-host")
+    assert answer.status_code == 422
+    assert "Not saved: changed meanwhile" in words(answer)
+    assert 'value="Mine"' in answer.text
+    assert '{"status": "open"}' in html.unescape(answer.text)
+    assert stored_webhook(app, made).name == "Theirs"
+    again = re.search(r'name="version" value="(\w+)"', answer.text)
+    assert again
+    assert admin.post(path, mine | {"version": again[1]}).status_code == 303
+    assert stored_webhook(app, made).name == "Mine"
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -23,7 +23,7 @@ from portal.webhooks.errors import WebhooksError
 from portal.webhooks.models import Webhook
 from tests.support.people import PASSWORD, Browser, Team, words
 from tests.support.webhooks import make_delivery, make_webhook, stored_webhook
-from tests.webhooks.kit import Receiver, reply
+from tests.webhooks.kit import Receiver, deliveries, reply
 
 pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 LIST = "/admin/webhooks"
@@ -283,3 +283,19 @@ def test_opening_the_drawer_shows_and_records_nothing(app: Flask, team: Team, ad
     assert secret_of(app, made) not in text
     assert stored_webhook(app, made).secret_masked in text
     assert actions(app) == before
+
+
+@pytest.mark.parametrize(
+    ("status", "wish", "warned"), [(410, "", True), (403, "Disable", True), (403, "abort-message", False)]
+)
+def test_a_test_disables_nothing_and_says_what_the_answer_would_do(
+    team: Team, admin: Browser, status: int, wish: str, warned: bool
+) -> None:
+    with Receiver(answer=lambda handler: reply(handler, status, webhook_delivery=wish)).serving() as receiver:
+        made = make_webhook(admin.app, team.admin, url=receiver.url)
+        admin.post(f"{LIST}/{made}/test", SAMPLE, target="bench")
+    delivery = deliveries(admin.app)[-1].id
+    said = words(admin.get(f"{LIST}/{made}?delivery={delivery}&part=response"))
+    assert ("A test changes nothing, but this answer to an event disables the webhook." in said) is warned
+    row = stored_webhook(admin.app, made)
+    assert (row.status, row.failing_since) == ("active", None)

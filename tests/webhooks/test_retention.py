@@ -60,6 +60,21 @@ def test_what_is_old_goes_and_what_waits_stays(app: Flask, team: Team) -> None:
         assert session.scalar(select(func.count()).select_from(Event)) == 3
 
 
+def test_what_waited_when_its_turn_came_goes_once_it_is_over(app: Flask, team: Team) -> None:
+    webhook_id, _ = make_webhook(app, team.organization_id, "https://example.org/hook")
+    with app.app_context():
+        with unit_of_work():
+            waits, ends = (past(team, webhook_id, 100, DeliveryStatus.PENDING) for _ in range(2))
+            past(team, webhook_id, 95)  # behind them, so that their turn is over
+        retention.tidy()
+        with unit_of_work() as session:
+            session.get_one(Delivery, ends).status = DeliveryStatus.SUCCESS
+        assert (retention.tidy(), retention.tidy()) == (1, 0)
+    assert kept(app).keys() == {waits}
+    with app.app_context(), reading() as session:
+        assert session.scalar(select(func.count()).select_from(Event)) == 1
+
+
 def test_an_organization_keeps_them_as_long_as_it_says(app: Flask, team: Team) -> None:
     webhook_id, _ = make_webhook(app, team.organization_id, "https://example.org/hook")
     values = {"logs_days": 30, "rollups_months": 13, "deliveries_days": 50, "bodies_days": 10}
