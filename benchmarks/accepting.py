@@ -34,6 +34,7 @@ def main() -> None:
     app = create_app(settings)
     with (serving.lock_embedded(app) if asked.dispatch else None) or nullcontext():
         serving.prepare(app)
+        serving.keep_loaded()
         scheduler = Scheduler(app) if asked.dispatch else None
         if scheduler:
             scheduler.start()
