@@ -20,6 +20,7 @@ from waitress.wasyncore import close_all, dispatcher, loop
 
 from portal import keyring, migrating
 from portal.accounts import setup
+from portal.database import db
 from portal.jobs import Scheduler
 from portal.settings import Settings, SettingsError
 
@@ -103,6 +104,7 @@ def serve(app: Flask, *, host: str, port: int, threads: int) -> None:
             scheduler.stop(max(1.0, until - monotonic()))
         server.task_dispatcher.shutdown(timeout=1)
         close_all(sockets)
+        _close_database(app)
 
 
 def _listen(app: Flask, sockets: dict[int, dispatcher], *, host: str, port: int, threads: int) -> BaseWSGIServer:
@@ -131,6 +133,13 @@ def work(app: Flask) -> None:
         print("Integrations Portal works without web.", flush=True)  # noqa: T201 - what the operator waits for
         stopping.wait()
         scheduler.stop(DRAIN)
+        _close_database(app)
+
+
+def _close_database(app: Flask) -> None:
+    """Close the connections: the last one folds SQLite's log into its file."""
+    with app.app_context():
+        db.engine.dispose()
 
 
 def print_setup_link(app: Flask, base_url: str) -> None:
