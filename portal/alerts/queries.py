@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, bindparam, or_, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, or_, select, tuple_
 
 from portal.alerts.models import UNRESOLVED, Alert, AlertState, Severity
 from portal.database import db
@@ -99,8 +99,8 @@ def critical(*, organization_id: uuid.UUID, limit: int) -> Sequence[Alert]:
     for state in (AlertState.OPEN, AlertState.ACKNOWLEDGED):
         if len(found) == limit:
             break
-        query = select(Alert).where(*_in_state(organization_id, state), Alert.severity == Severity.CRITICAL)
-        found += db.session.scalars(query.order_by(Alert.since, Alert.id).limit(limit - len(found)))
+        asked = {"of": organization_id, "state": state, "most": limit - len(found)}
+        found += db.session.scalars(_CRITICAL, asked)
     return found
 
 
@@ -108,6 +108,18 @@ def count_critical(*, organization_id: uuid.UUID, open_only: bool = False) -> in
     """Return how many critical alerts are not resolved, or, of these, how many nobody has acknowledged."""
     statement = _COUNT_OPEN if open_only else _COUNT_CRITICAL
     return next(iter(statement.all(int, of=organization_id)))
+
+
+# Made once, since every open page asks for it again and again.
+_CRITICAL: Final = (
+    select(Alert)
+    .where(
+        Alert.organization_id == bindparam("of"), UNRESOLVED, Alert.state == bindparam("state"),
+        Alert.severity == Severity.CRITICAL,
+    )
+    .order_by(Alert.since, Alert.id)
+    .limit(bindparam("most", type_=Integer))
+)  # fmt: skip
 
 
 def _counting(*states: AlertState) -> Prepared:

@@ -13,6 +13,7 @@ from portal.accounts import service as accounts
 from portal.alerts import evaluating
 from portal.alerts import presenting as alert_words
 from portal.alerts import queries as alerts
+from portal.alerts.models import Alert
 from portal.audit import access as credential_access
 from portal.database import reading, unit_of_work
 from portal.health import charts, maintenance, metrics, pulse, strips
@@ -78,8 +79,8 @@ def dashboard() -> Response:
     if is_shown(version):
         return nothing_new()
     block = "update" if request.headers.get("HX-Target") == "board" else "main"
-    days = strips.of(board["integrations"])
-    return page("overview/dashboard.html", block=block, **board, strips=days, version=version)
+    more: dict[str, Any] = {"strips": strips.of(board["integrations"]), "abouts": _abouts(board["alerts"])}
+    return page("overview/dashboard.html", block=block, **board, **more, version=version)
 
 
 @blueprint.get("/admin/integrations/<uuid:integration_id>")
@@ -138,7 +139,7 @@ def _checked(integration: Integration, report: Report | None, said: str, tone: s
     """Answer a check where it was asked for: in its row, on the detail page, or by a toast on the page before."""
     if request.headers.get("HX-Target", "").startswith("row-"):
         shown = _summary() | {"integration": _get(integration.id), "quick": report, "oob": True}
-        shown["strips"] = strips.of([integration])
+        shown |= {"strips": strips.of([integration]), "abouts": _abouts(shown["alerts"])}
         response = fragment("overview/checked.html", "answer", **shown)
     elif wants_fragment():
         response = trigger(Response(status=204), "integrations-changed")
@@ -154,14 +155,18 @@ def _summary() -> dict[str, Any]:
     return {
         "stats": queries.stats(organization_id=organization_id),
         "alerts": critical,
-        "abouts": alert_words.about(organization_id, critical),
         "all_alerts": alerts.count_critical(organization_id=organization_id),
         "show": alert_words,
     }
 
 
+def _abouts(critical: Sequence[Alert]) -> dict[uuid.UUID, alert_words.About]:
+    """Return what alerts are about. A poll does not ask for it: what changes there is seen within the minute."""
+    return alert_words.about(identity().organization_id, critical)
+
+
 def _board() -> dict[str, Any]:
-    """Return what the dashboard shows, but for the strips, which only change as the rest does."""
+    """Return what the dashboard shows, but for the strips and abouts, which only change as the rest does."""
     organization_id, args = identity().organization_id, request.args
     filters = Filters(
         text=strip_controls(args.get("q", "")).strip()[:100],
