@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from portal import clock
 from portal.accounts.errors import BadTokenError, NotFoundError
+from portal.accounts.holders import Holder, held_by
 from portal.accounts.identity import Identity
-from portal.accounts.models import ApiToken, Membership, Organization, User
+from portal.accounts.models import ApiToken, User
 from portal.audit import trail
 from portal.database import db
 from portal.prepared import Prepared
 from portal.security.api_tokens import is_well_formed, masked, new_api_token
 from portal.security.tokens import token_digest
-from portal.web.access import Role
 
 LONGEST_DAYS = 366
 DEFAULT_DAYS = 90
@@ -104,75 +104,45 @@ def _check(organization_id: uuid.UUID, name: str, scopes: Collection[str], days:
 
 
 _LIVE: Final = Prepared(
-    select(
-        ApiToken.id, ApiToken.name, ApiToken.scopes, ApiToken.created_at, ApiToken.last_used_at,
-        User.id.label("user_id"), User.name.label("user_name"), User.email, User.time_zone,
-        and_(User.totp_sealed.is_not(None), User.recovery_saved_at.is_not(None)).label("enrolled"),
-        Membership.role,
-        Organization.id.label("organization_id"), Organization.name.label("organization_name"),
-        Organization.require_two_factor,
-    )
-    .join(User, User.id == ApiToken.user_id)
-    .join(Organization, Organization.id == ApiToken.organization_id)
-    .join(
-        Membership,
-        (Membership.user_id == ApiToken.user_id) & (Membership.organization_id == ApiToken.organization_id),
-    )
-    .where(
+    held_by(
+        ApiToken, ApiToken.id, ApiToken.name, ApiToken.scopes, ApiToken.created_at, ApiToken.last_used_at
+    ).where(
         ApiToken.digest == bindparam("digest", type_=ApiToken.digest.type),
         ApiToken.revoked_at.is_(None),
         ApiToken.expires_at > bindparam("now", type_=ApiToken.expires_at.type),
-        User.disabled_at.is_(None),
     )
 )  # fmt: skip
 
 
-class _Live(NamedTuple):
-    """A token that works, and for whom."""
+class _Token(NamedTuple):
+    """What an identity takes from its token."""
 
     id: uuid.UUID
     name: str
     scopes: list[str]
     created_at: datetime
     last_used_at: datetime | None
-    user_id: uuid.UUID
-    user_name: str
-    email: str
-    time_zone: str
-    enrolled: bool
-    role: Role
-    organization_id: uuid.UUID
-    organization_name: str
-    require_two_factor: bool
 
 
 def identity_of(text: str) -> Identity | None:
     """Return for whom this token works, or None where it is unknown, expired or revoked, or its maker may no more."""
     if not is_well_formed(text):
         return None
-    for found in _LIVE.all(_Live, digest=token_digest(text), now=clock.now()):
-        return _identity(found)
+    for found in _LIVE.all(lambda *row: row, digest=token_digest(text), now=clock.now()):
+        return _identity(_Token(*found[:5]), Holder(*found[5:]))
     return None
 
 
-def _identity(found: _Live) -> Identity:
+def _identity(token: _Token, holder: Holder) -> Identity:
     return Identity(
-        user_id=found.user_id,
-        organization_id=found.organization_id,
-        organization_name=found.organization_name,
-        role=found.role,
-        name=found.user_name,
-        email=found.email,
-        time_zone=found.time_zone,
-        session_id=found.id,
+        **holder.as_identity(),
+        session_id=token.id,
         two_factor=False,
-        two_factor_enrolled=bool(found.enrolled),
-        two_factor_needed=found.role is not Role.AGENT or found.require_two_factor,
         recent_until=None,
-        last_seen_at=found.last_used_at or found.created_at - SEEN_EVERY,
+        last_seen_at=token.last_used_at or token.created_at - SEEN_EVERY,
         token="",
-        token_scopes=frozenset(found.scopes),
-        token_name=found.name,
+        token_scopes=frozenset(token.scopes),
+        token_name=token.name,
     )
 
 

@@ -13,12 +13,13 @@ from sqlalchemy import bindparam, delete, select, update
 
 from portal import clock
 from portal.accounts.errors import NotFoundError, SignInExpiredError
+from portal.accounts.holders import Holder, held_by
 from portal.accounts.identity import Identity
-from portal.accounts.models import Membership, Organization, SessionState, User, UserSession
+from portal.accounts.models import SessionState, User, UserSession
 from portal.database import db
 from portal.prepared import Prepared
 from portal.security.tokens import random_token, token_digest
-from portal.web.access import RECENT, Role
+from portal.web.access import RECENT
 
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
@@ -138,76 +139,44 @@ def _rotate(*conditions: Any, **changes: Any) -> str | None:
     return token if found.rowcount == 1 else None
 
 
-class _Live(NamedTuple):
-    """A session that works, and whose it is."""
+class _Session(NamedTuple):
+    """What an identity takes from its session."""
 
     id: uuid.UUID
     two_factor: bool
     recent_until: datetime | None
     last_seen_at: datetime
-    user_id: uuid.UUID
-    user_name: str
-    email: str
-    time_zone: str
-    asks_for_code: bool
-    codes_saved: bool
-    role: Role
-    organization_id: uuid.UUID
-    organization_name: str
-    require_two_factor: bool
 
 
 def identity_of(token: str) -> Identity | None:
     """Return who holds this token, or None where the session ended, or the user or their membership did."""
     now = clock.now()
-    for found in _LIVE.all(_Live, digest=token_digest(token), now=now, seen=now - IDLE):
-        return _identity(token, found)
+    for found in _LIVE.all(lambda *row: row, digest=token_digest(token), now=now, seen=now - IDLE):
+        return _identity(token, _Session(*found[:4]), Holder(*found[4:]))
     return None
 
 
-def _identity(token: str, found: _Live) -> Identity | None:
-    if found.asks_for_code and not found.two_factor:
+def _identity(token: str, session: _Session, holder: Holder) -> Identity | None:
+    if holder.asks_for_code and not session.two_factor:
         return None  # the second factor was turned on elsewhere: this session never gave it
     return Identity(
-        user_id=found.user_id,
-        organization_id=found.organization_id,
-        organization_name=found.organization_name,
-        role=found.role,
-        name=found.user_name,
-        email=found.email,
-        time_zone=found.time_zone,
-        session_id=found.id,
-        two_factor=found.two_factor,
-        two_factor_enrolled=bool(found.asks_for_code and found.codes_saved),
-        two_factor_needed=found.role is not Role.AGENT or found.require_two_factor,
-        recent_until=found.recent_until,
-        last_seen_at=found.last_seen_at,
+        **holder.as_identity(),
+        session_id=session.id,
+        two_factor=session.two_factor,
+        recent_until=session.recent_until,
+        last_seen_at=session.last_seen_at,
         token=token,
     )
 
 
 _LIVE: Final = Prepared(
-    select(
-        UserSession.id, UserSession.two_factor, UserSession.recent_until, UserSession.last_seen_at,
-        User.id.label("user_id"), User.name.label("user_name"), User.email, User.time_zone,
-        User.totp_sealed.is_not(None).label("asks_for_code"), User.recovery_saved_at.is_not(None).label("codes_saved"),
-        Membership.role,
-        Organization.id.label("organization_id"), Organization.name.label("organization_name"),
-        Organization.require_two_factor,
-    )
-    .join(User, User.id == UserSession.user_id)
-    .join(Organization, Organization.id == UserSession.organization_id)
-    .join(
-        Membership,
-        (Membership.user_id == UserSession.user_id) & (Membership.organization_id == UserSession.organization_id),
-    )
+    held_by(UserSession, UserSession.id, UserSession.two_factor, UserSession.recent_until, UserSession.last_seen_at)
     .where(
         UserSession.token_digest == bindparam("digest", type_=UserSession.token_digest.type),
         UserSession.state == SessionState.FULL,
         UserSession.revoked_at.is_(None),
         UserSession.expires_at > bindparam("now", type_=UserSession.expires_at.type),
         UserSession.last_seen_at > bindparam("seen", type_=UserSession.last_seen_at.type),
-        User.disabled_at.is_(None),
     )
 )  # fmt: skip
 
