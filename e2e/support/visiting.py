@@ -82,8 +82,9 @@ class Visitor:
 
     def _failed(self, request: Request) -> None:
         self._done(request)
-        # A page that is left, or asked for anew, drops what it was still reading.
-        if not (request.method == "GET" and request.failure == "net::ERR_ABORTED"):
+        # A page that is left, or asked for anew, drops what it still reads; a change must have its answer by then.
+        left = request.method == "GET" or request.existing_response is not None
+        if not (left and request.failure == "net::ERR_ABORTED"):
             self.problems.append(f"{request.failure}: {request.method} {request.url}")
 
     @contextmanager
