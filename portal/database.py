@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -18,10 +18,8 @@ from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, TypeDecorator, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, scoped_session
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
-from sqlalchemy.sql.functions import FunctionElement
 
 from portal import clock
 
@@ -93,32 +91,6 @@ def _sqlite_text(value: datetime | None) -> str | None:
         raise ValueError("a moment needs a time zone")
     utc = value if value.tzinfo is UTC else value.astimezone(UTC)
     return utc.replace(tzinfo=None).isoformat(" ", "microseconds")
-
-
-class aside(FunctionElement[Any]):  # noqa: N801 - is written like a function
-    """A column to compare but not to look rows up by: `aside(Row.organization_id) == mine`.
-
-    Without statistics, which nobody gathers for it, SQLite takes an index that begins with the organization, and reads
-    all its rows, although a condition beside it names a few. An unary plus keeps it from that (sqlite.org/optoverview).
-    """
-
-    name = "aside"
-    inherit_cache = True
-
-    def __init__(self, column: Any) -> None:
-        """Put a column aside."""
-        super().__init__(column)
-        self.type = column.type
-
-
-@compiles(aside)
-def _as_it_is(element: aside, compiler: Any, **kw: Any) -> str:
-    return str(compiler.process(element.clauses, **kw))
-
-
-@compiles(aside, "sqlite")
-def _with_plus(element: aside, compiler: Any, **kw: Any) -> str:
-    return f"+{compiler.process(element.clauses, **kw)}"
 
 
 def new_id() -> uuid.UUID:
@@ -249,21 +221,6 @@ def connection() -> Connection:
     if not held:
         held.append(db.session.connection())
     return held[0]
-
-
-_BY_INDEX: Final = "SELECT " + ", ".join(
-    f"set_config('enable_{way}', 'off', true)" for way in ("sort", "bitmapscan", "seqscan")
-)
-
-
-def by_index() -> None:
-    """Let PostgreSQL go by indexes until the transaction under way ends: for what takes the first rows of a queue.
-
-    A queue that grew since its last ANALYZE seems to have but a few rows. It then reads and sorts all of them for the
-    first ones: 130 ms in place of 1 ms with 30,000 waiting.
-    """
-    if connection().dialect.name == "postgresql":
-        connection().exec_driver_sql(_BY_INDEX)
 
 
 _writers: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()

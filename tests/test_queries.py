@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from portal import clock, prepared
-from portal.database import by_index, db, reading, unit_of_work
+from portal.database import db, reading, unit_of_work
 from portal.health import checks, claims, maintenance, metrics, pulse, rollups
 from portal.health import service as health
 from portal.health.models import HealthCheckRun, Span
@@ -21,6 +21,7 @@ from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import Integration
 from portal.integrations.queries import Filters
+from portal.plans import by_index
 from portal.webhooks import events, queue, replay_queries
 from portal.webhooks.events import NewEvent
 from portal.webhooks.models import ReplayRun

@@ -12,9 +12,10 @@ from typing import Any, Final, Protocol
 from sqlalchemy import ColumnElement, and_, bindparam, null, or_, select, update
 
 from portal import clock
-from portal.database import by_index, db, new_id, unit_of_work
+from portal.database import db, new_id, unit_of_work
 from portal.health.spreading import JITTER, next_slot
 from portal.integrations.models import CheckKind, Integration
+from portal.plans import by_index
 from portal.prepared import Prepared
 
 LEASE = timedelta(seconds=60)

@@ -10,13 +10,14 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from portal import clock
 from portal.accounts.models import Organization
 from portal.audit import trail
-from portal.database import aside, db, new_id, wake_after_commit
+from portal.database import db, new_id, wake_after_commit
 from portal.health import checks
 from portal.health.models import NOT_PASSED, HealthCheckRun, HealthLog, LogStatus
 from portal.integrations.calls import place
 from portal.integrations.models import CheckKind, Integration
 from portal.integrations.service import WAKE
 from portal.paging import Page, count_rows, cursor_moment, decode_cursor, encode_cursor
+from portal.plans import aside
 from portal.providers.base import Report
 
 PAGE = 25

@@ -9,9 +9,10 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, func, or_, select, tuple_
 
 from portal import clock
-from portal.database import aside, db
+from portal.database import db
 from portal.integrations.models import Condition, Integration, Status
 from portal.paging import Page, count_rows, counting, cursor_moment, decode_cursor, encode_cursor
+from portal.plans import aside
 from portal.prepared import Prepared
 from portal.providers import catalogue
 

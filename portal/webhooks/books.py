@@ -17,7 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from portal import clock
-from portal.database import by_index, db, unit_of_work
+from portal.database import db, unit_of_work
+from portal.plans import by_index
 from portal.webhooks import queue, recording, sending
 from portal.webhooks.flying import Flying
 from portal.webhooks.models import Webhook

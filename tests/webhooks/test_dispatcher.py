@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -304,19 +305,26 @@ class Warm:
         reply(handler, self.status)
 
 
-@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
-def test_what_was_claimed_ahead_of_one_that_wants_quiet_is_not_sent(
-    app: Flask, settings: Settings, team: Team, receiver: Receiver
-) -> None:
+@contextmanager
+def half_begun(app: Flask, settings: Settings, team: Team, receiver: Receiver, *, count: int) -> Iterator[Warm]:
+    """Run a dispatcher with eight places: of a quick webhook seven wait for answers, and seven are claimed ahead."""
     warm = Warm(receiver)
     make_webhook(app, team.organization_id, receiver.url)
     with dispatching(app, settings, concurrency=8):
         emit(app, team.organization_id)
         until(lambda: over(app))
         warm.holds = True
-        emit(app, team.organization_id, count=14)
+        emit(app, team.organization_id, count=count)
         until(lambda: len(claimed(app)) == 14)
         until(lambda: len(receiver.got) == 1 + 7)
+        yield warm
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_what_was_claimed_ahead_of_one_that_wants_quiet_is_not_sent(
+    app: Flask, settings: Settings, team: Team, receiver: Receiver
+) -> None:
+    with half_begun(app, settings, team, receiver, count=14) as warm:
         warm.status = 410
         warm.go_on.set()
         until(lambda: not claimed(app))
@@ -328,15 +336,7 @@ def test_what_was_claimed_ahead_of_one_that_wants_quiet_is_not_sent(
 def test_it_goes_on_sending_while_its_books_wait_for_the_database(
     app: Flask, settings: Settings, team: Team, receiver: Receiver
 ) -> None:
-    warm = Warm(receiver)
-    make_webhook(app, team.organization_id, receiver.url)
-    with dispatching(app, settings, concurrency=8):
-        emit(app, team.organization_id)
-        until(lambda: over(app))
-        warm.holds = True
-        emit(app, team.organization_id, count=30)
-        until(lambda: len(claimed(app)) == 14)
-        until(lambda: len(receiver.got) == 1 + 7)
+    with half_begun(app, settings, team, receiver, count=30) as warm:
         with app.app_context(), unit_of_work() as session:
             session.execute(text("LOCK TABLE deliveries IN EXCLUSIVE MODE"))
             warm.go_on.set()
@@ -349,15 +349,7 @@ def test_it_goes_on_sending_while_its_books_wait_for_the_database(
 def test_a_stop_gives_back_what_was_claimed_ahead(
     app: Flask, settings: Settings, team: Team, receiver: Receiver
 ) -> None:
-    warm = Warm(receiver)
-    make_webhook(app, team.organization_id, receiver.url)
-    with dispatching(app, settings, concurrency=8):
-        emit(app, team.organization_id)
-        until(lambda: over(app))
-        warm.holds = True
-        emit(app, team.organization_id, count=20)
-        until(lambda: len(claimed(app)) == 14)
-        until(lambda: len(receiver.got) == 1 + 7)
+    with half_begun(app, settings, team, receiver, count=20) as warm:
         threading.Timer(0.2, warm.go_on.set).start()
     assert len(receiver.got) == 1 + 7
     assert not claimed(app)
