@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-import psycopg
 import uuid_utils
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
@@ -141,7 +140,7 @@ def _require_alive(connection: Any, record: ConnectionPoolEntry, _proxy: object)
     try:
         connection.execute("SELECT 1")
         connection.rollback()
-    except psycopg.Error as error:
+    except connection.Error as error:  # as each driver's connection names it (PEP 249)
         raise DisconnectionError from error
 
 

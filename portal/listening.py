@@ -4,7 +4,6 @@ import logging
 import threading
 from typing import Any, Final
 
-import psycopg
 from flask import Flask
 
 from portal.database import CHANNEL, PROCESS, db, topics, wake
@@ -38,6 +37,8 @@ class Listener:
             self._thread.join(AGAIN)
 
     def _run(self) -> None:
+        import psycopg  # nine megabytes that a process on SQLite has no use for
+
         with self._app.app_context():
             while not self._stopping.is_set():
                 try:
@@ -47,6 +48,8 @@ class Listener:
                     self._stopping.wait(AGAIN)
 
     def _listen(self) -> None:
+        import psycopg
+
         connection: psycopg.Connection[Any] = psycopg.connect(**_arguments(), autocommit=True)
         with connection:
             connection.execute(f"LISTEN {CHANNEL}")
