@@ -19,7 +19,7 @@ from portal.messaging.queries import MessageFilters
 from portal.paging import COUNT_LIMIT
 from portal.web import errors
 from portal.web.access import Who, allow, identity
-from portal.web.listing import MOST_SHOWN, chosen_filters, midnight, page_url, shown_rows
+from portal.web.listing import Growing, chosen_filters, midnight
 from portal.web.render import (
     add_toast,
     came_from,
@@ -58,15 +58,14 @@ def _not_found(_error: NotFoundError) -> Response:
 def index() -> Response:
     """Show the messages that the filters leave, newest first."""
     organization_id, chosen = identity().organization_id, chosen_filters(OFFERED)
-    filters, cursor = _filters(chosen), request.args.get("cursor", "")
-    shown = shown_rows(request.args.get("shown", ""), queries.PAGE)
+    filters, rows = _filters(chosen), Growing.asked_for(url_for("messages.index"), chosen, page=queries.PAGE)
     try:
-        found = queries.listed(organization_id=organization_id, filters=filters, cursor=cursor, limit=shown)
+        found = queries.listed(organization_id=organization_id, filters=filters, cursor=rows.cursor, limit=rows.shown)
     except ValueError:
         abort(404)
     total = queries.count(organization_id=organization_id, filters=filters)
-    names, here = _names(found.items), url_for("messages.index")
-    version = version_of(chosen, found, names, total)
+    names = _names(found.items)
+    version = version_of(rows, found, names, total)
     if is_shown(version):
         return nothing_new()
     return page(
@@ -76,9 +75,9 @@ def index() -> Response:
         names=names,
         version=version,
         every=LIVELY if any(presenting.is_being_sent(each) for each in found.items) else CALM,
-        here=here,
-        this_url=_url(chosen, cursor, shown),
-        next_url=_older(chosen, cursor, shown, found.next_cursor),
+        here=rows.here,
+        this_url=rows.url,
+        next_url=rows.older_url(found.next_cursor),
         total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
         any_filter=any(chosen.values()),
         chosen=chosen,
@@ -120,18 +119,6 @@ def retry(message_id: uuid.UUID) -> Response:
 def cancel(message_id: uuid.UUID) -> Response:
     """Take a message out of the queue."""
     return _done(message_id, service.cancel, "The message is canceled.", "off")
-
-
-def _url(chosen: dict[str, str], cursor: str, shown: int) -> str:
-    more = {"shown": str(shown)} if shown > queries.PAGE else {}
-    return page_url(url_for("messages.index"), chosen | more, cursor)
-
-
-def _older(chosen: dict[str, str], cursor: str, shown: int, next_cursor: str | None) -> str | None:
-    if next_cursor is None:
-        return None
-    more = shown < MOST_SHOWN
-    return _url(chosen, cursor, shown + queries.PAGE) if more else _url(chosen, next_cursor, queries.PAGE)
 
 
 def _done(message_id: uuid.UUID, do: Callable[..., Message], said: str, tone: str) -> Response:

@@ -1,6 +1,7 @@
 """Filters of lists as they stand in an address: what is offered, days where the viewer is, the next page."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -56,3 +57,46 @@ def page_url(here: str, chosen: Mapping[str, str], cursor: str = "") -> str:
     """Return the address of a list, or of its next page, its filters kept."""
     given = {name: value for name, value in {**chosen, "cursor": cursor}.items() if value}
     return f"{here}?{urlencode(given)}" if given else here
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growing:
+    """A list that stays up to date while it is open: "Load older" makes it longer, so that a new look keeps all rows.
+
+    Attributes:
+        here: its address without filters.
+        chosen: its filters.
+        page: rows at first, and rows that each "Load older" adds.
+        cursor: where it begins; "" is at the newest.
+        shown: rows that it shows by now.
+    """
+
+    here: str
+    chosen: Mapping[str, str]
+    page: int
+    cursor: str
+    shown: int
+
+    @classmethod
+    def asked_for(cls, here: str, chosen: Mapping[str, str], *, page: int) -> "Growing":
+        """Return the list as the address asks for it."""
+        shown = shown_rows(request.args.get("shown", ""), page)
+        return cls(here=here, chosen=chosen, page=page, cursor=request.args.get("cursor", ""), shown=shown)
+
+    @property
+    def url(self) -> str:
+        """The address of just these rows."""
+        more = {"shown": str(self.shown)} if self.shown > self.page else {}
+        return page_url(self.here, {**self.chosen, **more}, self.cursor)
+
+    def older_url(self, next_cursor: str | None) -> str | None:
+        """Return where older rows are: in this list while it may grow, else in one that begins there; None without any.
+
+        Args:
+            next_cursor: where the rows after those shown begin; None where there are none.
+        """
+        if next_cursor is None:
+            return None
+        if self.shown < MOST_SHOWN:
+            return replace(self, shown=self.shown + self.page).url
+        return replace(self, cursor=next_cursor, shown=self.page).url

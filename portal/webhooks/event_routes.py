@@ -9,16 +9,15 @@ from flask.wrappers import Response
 from portal import clock
 from portal.paging import COUNT_LIMIT
 from portal.web.access import Who, allow, identity
-from portal.web.listing import chosen_filters, midnight, page_url
-from portal.web.render import page
+from portal.web.listing import Growing, chosen_filters, midnight
+from portal.web.render import is_shown, nothing_new, page, version_of
 from portal.webhooks import event_queries, presenting, queries
 from portal.webhooks.event_queries import EventFilters, Fate
-from portal.webhooks.routes import LIVELY
+from portal.webhooks.routes import CALM, LIVELY
 
 blueprint = Blueprint("events", __name__, url_prefix="/admin/events")
 TIMES: Final = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", timedelta(days=7)),
                 "30d": ("Last 30 days", timedelta(days=30))}  # fmt: skip
-BLOCKS: Final = {"more-events": "rows", "event-list": "list"}
 
 
 @blueprint.get("")
@@ -32,21 +31,26 @@ def index() -> Response:
         "time": {key: label for key, (label, _) in TIMES.items()},
     }
     chosen = chosen_filters(offered)
-    filters = _filters(chosen)
+    filters, rows = _filters(chosen), Growing.asked_for(url_for("events.index"), chosen, page=queries.PAGE)
     try:
         found = event_queries.listed(
-            organization_id=organization_id, filters=filters, cursor=request.args.get("cursor", "")
+            organization_id=organization_id, filters=filters, cursor=rows.cursor, limit=rows.shown
         )
     except ValueError:
         abort(404)
     total = event_queries.count(organization_id=organization_id, filters=filters)
-    here = url_for("events.index")
+    version = version_of(rows, found, total)
+    if is_shown(version):
+        return nothing_new()
     return page(
         "webhooks/events.html",
-        block=BLOCKS.get(request.headers.get("HX-Target", ""), "main"),
+        block="list" if request.headers.get("HX-Target") == "event-list" else "main",
         found=found.items,
-        here=here,
-        next_url=page_url(here, chosen, found.next_cursor) if found.next_cursor else None,
+        here=rows.here,
+        this_url=rows.url,
+        next_url=rows.older_url(found.next_cursor),
+        every=CALM,
+        version=version,
         total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
         any_filter=any(chosen.values()),
         chosen=chosen,

@@ -1,6 +1,5 @@
 """The pages of messages: the log with its filters, one message with its tries, retry and cancel."""
 
-import html
 import re
 import uuid
 from datetime import timedelta
@@ -10,35 +9,33 @@ import pytest
 import time_machine
 from flask import Flask
 from sqlalchemy import update
+from werkzeug.test import TestResponse
 
 from portal import clock
 from portal.database import on_wake, unit_of_work
 from portal.integrations.models import Integration
-from portal.messaging import WAKE, Channel, Message, MessageStatus, claims, routes, sending, service
+from portal.messaging import WAKE, Channel, Message, MessageStatus, claims, sending, service
 from portal.messaging.claims import LEASE
 from portal.providers.base import Outcome
+from portal.web import listing
 from tests.messaging.kit import NOW, Post, ended
 from tests.support.integrations import failing, trail
-from tests.support.people import Browser, make_team, words
+from tests.support.people import Browser, make_team, whole_list, words
 
 pytestmark = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 ALL = "/admin/messages"
 UNKNOWN, FAILED, REFUSED = Outcome.UNKNOWN_OUTCOME, Outcome.UNREACHABLE, Outcome.RECIPIENT_REJECTED
 
 
+def listed(answer: TestResponse) -> list[uuid.UUID]:
+    """Return the messages that a page lists, in their order."""
+    assert answer.status_code == 200, words(answer)
+    return [uuid.UUID(each) for each in re.findall(r'href="/admin/messages/([0-9a-f-]{36})"', answer.text)]
+
+
 def shown(browser: Browser, path: str) -> list[uuid.UUID]:
-    """Return the messages of all pages, following "Load older messages" where it leads to another page."""
-    found: list[uuid.UUID] = []
-    while True:
-        answer = browser.get(path)
-        assert answer.status_code == 200, words(answer)
-        found += [uuid.UUID(each) for each in re.findall(r'href="/admin/messages/([0-9a-f-]{36})"', answer.text)]
-        following = re.search(r'href="([^"]*)"[^>]*>Load older', answer.text)
-        if not following:
-            return found
-        path = html.unescape(following[1])
-        if "shown=" in path:
-            found.clear()
+    """Return the messages of all pages."""
+    return whole_list(browser, path, listed)
 
 
 def change(app: Flask, message_id: uuid.UUID, **columns: Any) -> None:
@@ -110,7 +107,7 @@ def test_the_filters_stand_in_the_address_and_narrow_together(app: Flask, post: 
 def test_older_ones_are_added_to_the_page_and_then_stand_on_the_next(
     post: Post, admin: Browser, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(routes, "MOST_SHOWN", most)
+    monkeypatch.setattr(listing, "MOST_SHOWN", most)
     ids = [post.put(subject=f"Number {number}") for number in range(60)]
     texts = [post.put(channel=Channel.SMS) for _ in range(2)]
     assert shown(admin, ALL) == [*reversed(texts), *reversed(ids)]

@@ -3,9 +3,9 @@
 import html
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from flask import Flask
@@ -21,6 +21,7 @@ from portal.database import unit_of_work
 from portal.security import totp
 from portal.web.access import Role
 
+T = TypeVar("T")
 PASSWORD = "mellow otter folds seven kites"
 ORIGIN = Origin(ip="203.0.113.7", user_agent="Mozilla/5.0 (X11; Linux x86_64) Firefox/145.0")
 HTMX = {"HX-Request": "true"}
@@ -158,3 +159,23 @@ def team(app: Flask) -> Team:
 def admin(app: Flask, team: Team) -> Browser:
     """The browser of an admin."""
     return Browser(app, team.admin)
+
+
+def whole_list(browser: Browser, path: str, shown: Callable[[TestResponse], list[T]]) -> list[T]:
+    """Return what all pages of a list show, following "Load older", which adds to a list and later begins another.
+
+    Args:
+        browser: who looks.
+        path: of the first page.
+        shown: returns what one answer shows.
+    """
+    found: list[T] = []
+    while True:
+        answer = browser.get(path)
+        found += shown(answer)
+        following = re.search(r'href="([^"]*)"[^>]*>Load older', answer.text)
+        if not following:
+            return found
+        path = html.unescape(following[1])
+        if "shown=" in path:
+            found.clear()

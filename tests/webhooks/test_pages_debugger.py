@@ -167,7 +167,7 @@ def test_a_failing_and_a_disabled_webhook_say_so(app: Flask, team: Team, admin: 
     for page in (LIST, f"{LIST}/{made}", f"{LIST}/{made}/edit"):
         with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False):
             admin.sign_in(team.admin)
-            said = "Failing since 1 Mar 2026, 08:00:00 ; it will be disabled at 6 Mar 2026, 08:00:00 unless a delivery"
+            said = "Failing since 1 Mar 2026, 08:00:00 ; unless a delivery succeeds before 6 Mar 2026, 08:00:00 , it"
             assert said in words(admin.get(page)), page
         with time_machine.travel(datetime(2026, 3, 7, 9, tzinfo=UTC), tick=False):
             admin.sign_in(team.admin)

@@ -15,10 +15,11 @@ from werkzeug.test import TestResponse
 
 from portal import clock
 from portal.database import db, new_id, reading, unit_of_work
+from portal.web import listing
 from portal.webhooks import event_queries, service, testing
 from portal.webhooks.event_queries import EventFilters
 from portal.webhooks.models import Event
-from tests.support.people import Browser, Team, make_team, words
+from tests.support.people import Browser, Team, make_team, whole_list, words
 from tests.support.webhooks import dead, make_delivery, make_webhook, send, stored_deliveries, stored_events
 from tests.test_queries import SEEDS, plan, read
 
@@ -79,25 +80,33 @@ def test_the_list_is_narrowed_by_each_filter(app: Flask, team: Team, admin: Brow
     assert [[each.event_id for each in items] for items in found] == [[second], [first]], "the row's time decides"
 
 
-def test_a_long_list_is_read_by_key_without_gaps_or_repeats(app: Flask, team: Team, admin: Browser) -> None:
+@pytest.mark.parametrize("most", [200, 25])
+def test_a_long_list_is_read_by_key_without_gaps_or_repeats(
+    app: Flask, team: Team, admin: Browser, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
     sent = [send(app, team.admin) for _ in range(3)]
     with app.app_context(), unit_of_work() as session:
         row = session.scalars(select(Event)).first()
         pattern = {column.key: getattr(row, column.key) for column in Event.__mapper__.columns}
         session.add_all(Event(**(pattern | {"id": new_id(), "event_id": f"e{number}"})) for number in range(57))
-    path, found = f"{ALL}?type=job.created", []
-    while True:
-        answer = admin.get(path)
-        found += shown(answer)
-        following = re.search(r'href="([^"]*cursor=[^"]*)"', answer.text)
-        if not following:
-            break
-        path = html.unescape(following[1])
+    monkeypatch.setattr(listing, "MOST_SHOWN", most)
+    found = whole_list(admin, f"{ALL}?type=job.created", shown)
     assert found == [f"e{number}" for number in range(56, -1, -1)] + sent[::-1]
     assert "60 events" in words(admin.get(ALL))
-    part = admin.get(ALL, target="more-events")
-    assert "<thead" not in part.text
-    assert len(shown(part)) == 25
+
+
+@SQLITE
+def test_an_open_list_asks_for_what_changed_and_keeps_what_was_loaded(app: Flask, team: Team, admin: Browser) -> None:
+    sent = [send(app, team.admin) for _ in range(30)]
+    page = admin.get(f"{ALL}?shown=50", target="event-list")
+    assert shown(page) == sent[::-1]
+    url, version = re.findall(r'hx-get="([^"]*)".*?X-Portal-Poll&#34;: &#34;(\w+)', page.text)[0]
+    assert url == f"{ALL}?shown=50"
+    assert admin.get(url, target="event-list", headers={"X-Portal-Poll": version}).status_code == 204
+    later = send(app, team.admin)
+    again = admin.get(url, target="event-list", headers={"X-Portal-Poll": version})
+    assert shown(again) == [later, *sent[::-1]]
+    assert "<form" not in again.text
 
 
 @SQLITE
