@@ -51,9 +51,7 @@ def list_all_alerts(*, query: Mapping[str, Any]) -> Json:
     "POST",
     "/alerts/<uuid:alert_id>/acknowledge",
     tag=TAG,
-    body=Body(
-        schema=lambda: NOTE, choose=lambda _sent, **_path: NOTE, example={"note": "Called support"}, needed=False
-    ),
+    body=Body(schema=lambda: NOTE, example={"note": "Called support"}, needed=False),
     answers=CHANGED,
     problems=(409,),
 )
@@ -67,7 +65,7 @@ def acknowledge_alert(alert_id: uuid.UUID, *, body: Mapping[str, Any]) -> Json:
     "POST",
     "/alerts/<uuid:alert_id>/mute",
     tag=TAG,
-    body=Body(schema=lambda: MUTE, choose=lambda _sent, **_path: MUTE, example={"for": "8h"}),
+    body=Body(schema=lambda: MUTE, example={"for": "8h"}),
     answers=CHANGED,
     problems=(409,),
 )

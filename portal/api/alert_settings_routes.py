@@ -28,7 +28,7 @@ def get_alert_settings() -> Json:
     "PATCH",
     PATH,
     tag=TAG,
-    body=Body(schema=lambda: shapes.SETTINGS_CHANGES, choose=lambda _sent: shapes.SETTINGS_CHANGES, example=EXAMPLE),
+    body=Body(schema=lambda: shapes.SETTINGS_CHANGES, example=EXAMPLE),
     answers={200: Answer(about="As they are now.", schema=SHOWN)},
 )
 def change_alert_settings(*, body: Mapping[str, Any]) -> Json:

@@ -6,14 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, Final
 
 from flask import Blueprint
 from flask.wrappers import Response
 
 from portal.api import faults, reading
-from portal.api.schema import Schema
+from portal.api.reading import Rules
+from portal.api.schema import Schema, changes
 from portal.web.access import Who, allow
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
@@ -31,15 +32,23 @@ class Body:
 
     Attributes:
         schema: returns what the document shows; the providers' declarations are part of it.
-        choose: returns what one body is held against, once it says which provider it is for.
+        choose: returns what one body is held against, once it says which provider it is for; None is `schema` for all.
         example: shown in the documentation.
         needed: whether the request must have one; nothing is then as good as an empty object.
     """
 
     schema: Callable[[], Schema]
-    choose: Choose
+    choose: Choose | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
     needed: bool = True
+
+    def rules_for(self, sent: Any, path: Mapping[str, Any]) -> Rules:
+        """Return what one body is held against."""
+        return Rules(self.choose(sent, **path)) if self.choose else self._rules
+
+    @cached_property
+    def _rules(self) -> Rules:
+        return Rules(self.schema())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +93,11 @@ class Operation:
     tokens: bool = True
     idempotent: bool = False
     most_bytes: int | None = None
+
+    @cached_property
+    def query_rules(self) -> Rules:
+        """What the parameters of the address must follow."""
+        return Rules(changes(**self.query))
 
     @property
     def url(self) -> str:
@@ -184,11 +198,11 @@ def _runner(operation: Operation, view: View) -> View:
 
 def _checked(operation: Operation, path: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters and body as the declaration wants them."""
-    given: dict[str, Any] = {"query": reading.query(operation.query)}
+    given: dict[str, Any] = {"query": reading.query(operation.query, operation.query_rules)}
     if operation.body:
-        choose, most = operation.body.choose, operation.most_bytes
-        is_there = operation.body.needed or reading.is_there()
-        given["body"] = reading.body(lambda sent: choose(sent, **path), most_bytes=most) if is_there else {}
+        shape, most = operation.body, operation.most_bytes
+        is_there = shape.needed or reading.is_there()
+        given["body"] = reading.body(lambda sent: shape.rules_for(sent, path), most_bytes=most) if is_there else {}
     elif operation.method == "POST":
         reading.no_body()
     return given if operation.query else {name: value for name, value in given.items() if name != "query"}

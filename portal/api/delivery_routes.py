@@ -129,7 +129,7 @@ def discard_dead_letter(delivery_id: uuid.UUID) -> tuple[None, int]:
     "POST",
     "/dlq/retry",
     tag=DEAD,
-    body=Body(schema=lambda: SOME_DEAD, choose=lambda _sent: SOME_DEAD, example={"cause": "timeout"}, needed=False),
+    body=Body(schema=lambda: SOME_DEAD, example={"cause": "timeout"}, needed=False),
     answers={202: Answer(about="They are sent again in batches.", schema=STARTED)},
 )
 def retry_dead_letters(*, body: Mapping[str, Any]) -> tuple[Json, int]:

@@ -42,7 +42,7 @@ def list_event_types(*, query: Mapping[str, Any]) -> Json:
     "POST",
     "/event-types",
     tag=TAG,
-    body=Body(schema=lambda: shapes.NEW_TYPE, choose=lambda _sent: shapes.NEW_TYPE, example=EXAMPLE),
+    body=Body(schema=lambda: shapes.NEW_TYPE, example=EXAMPLE),
     answers={201: Answer(about="It is there.", schema=EVENT_TYPE)},
     problems=(409,),
 )
@@ -62,7 +62,6 @@ def create_event_type(*, body: Mapping[str, Any]) -> tuple[Json, int]:
     tag=TAG,
     body=Body(
         schema=lambda: shapes.TYPE_CHANGES,
-        choose=lambda _sent, **_path: shapes.TYPE_CHANGES,
         example={"description": "An invoice was paid in full"},
     ),
     answers={200: Answer(about="The event type as it is now.", schema=EVENT_TYPE)},

@@ -55,7 +55,7 @@ def list_maintenance(integration_id: uuid.UUID, *, query: Mapping[str, Any]) -> 
     "POST",
     PATH,
     tag=TAG,
-    body=Body(schema=lambda: PLAN, choose=lambda _sent, **_path: PLAN, example=EXAMPLE),
+    body=Body(schema=lambda: PLAN, example=EXAMPLE),
     answers={201: Answer(about="It is planned, or under way.", schema=WINDOW)},
 )
 def plan_maintenance(integration_id: uuid.UUID, *, body: Mapping[str, Any]) -> tuple[presenting.Json, int]:

@@ -5,12 +5,13 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 
 from flask import request
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
-from portal.api.schema import Schema, changes, record
+from portal.api.schema import Schema, record
 from portal.security.redaction import strip_controls
 from portal.web.problems import Problem
 
@@ -30,11 +31,35 @@ NO_MOMENT: Final = "Use a time such as 2026-11-21T08:30:00Z."
 Errors = list[tuple[str, str]]
 
 
-def body(schema_for: Callable[[Any], Schema], *, most_bytes: int | None = None) -> dict[str, Any]:
+class Rules:
+    """A schema that values must follow, made ready when the first one comes: where it stays, keep its rules, too."""
+
+    def __init__(self, schema: Schema) -> None:
+        """Keep the schema, which nobody changes any more."""
+        self._schema: Final = schema
+
+    @cached_property
+    def _validator(self) -> Draft202012Validator:
+        return Draft202012Validator(self._schema)
+
+    def errors(self, value: Any) -> Errors:
+        """Return the fields of a value that break them, each with a sentence; MOST_ERRORS are enough."""
+        found: Errors = []
+        for error in self._validator.iter_errors(value):
+            found += _named(error)
+            if len(found) > MOST_ERRORS:
+                break
+        return found
+
+
+NO_FIELDS: Final = Rules(record())
+
+
+def body(rules_for: Callable[[Any], Rules], *, most_bytes: int | None = None) -> dict[str, Any]:
     """Return the request's JSON object.
 
     Args:
-        schema_for: returns the schema that the object must follow.
+        rules_for: returns what the object must follow.
         most_bytes: that it may have, where that is not what every request may.
 
     Raises:
@@ -47,7 +72,7 @@ def body(schema_for: Callable[[Any], Schema], *, most_bytes: int | None = None) 
     sent = _parsed(request.get_data())
     if not isinstance(sent, dict):
         raise Problem(422, errors=[("body", "This must be an object.")])
-    return dict(checked(sent, schema_for(sent)))
+    return dict(checked(sent, rules_for(sent)))
 
 
 def is_there() -> bool:
@@ -62,11 +87,15 @@ def no_body() -> None:
         Problem: as for `body`.
     """
     if request.get_data():
-        body(lambda _sent: record())
+        body(lambda _sent: NO_FIELDS)
 
 
-def query(parameters: Mapping[str, Schema]) -> dict[str, Any]:
+def query(parameters: Mapping[str, Schema], rules: Rules) -> dict[str, Any]:
     """Return the parameters of the address, typed; those with a default are always there.
+
+    Args:
+        parameters: what it may carry.
+        rules: of all of them together, any of which may be left out.
 
     Raises:
         Problem: one is unknown, given twice or has a wrong value.
@@ -75,7 +104,7 @@ def query(parameters: Mapping[str, Schema]) -> dict[str, Any]:
         return {}
     given = {name: _typed(values[0], parameters.get(name, {})) for name, values in request.args.lists()}
     twice = [(_field(name), "Give it once.") for name, values in request.args.lists() if len(values) > 1]
-    found = _errors(given, changes(**parameters)) + twice
+    found = rules.errors(given) + twice
     for name in [name for name, each in parameters.items() if each.get("format") == "date-time" and name in given]:
         given[name] = _moment(given[name])
         if given[name] is None:
@@ -109,13 +138,13 @@ def identifier(text: str, field: str) -> uuid.UUID:
         raise _invalid([(field, "This is no id.")]) from None
 
 
-def checked(value: Any, schema: Schema) -> Any:
-    """Return a value that follows the schema.
+def checked(value: Any, rules: Rules) -> Any:
+    """Return a value that follows the rules.
 
     Raises:
         Problem: it does not; every field that is wrong is named.
     """
-    found = _errors(value, schema)
+    found = rules.errors(value)
     if found:
         raise _invalid(found)
     return value
@@ -157,15 +186,6 @@ def _moment(text: str) -> datetime | None:
         return found.astimezone(UTC) if found.tzinfo else None
     except (ValueError, OverflowError):
         return None
-
-
-def _errors(value: Any, schema: Schema) -> Errors:
-    found: Errors = []
-    for error in Draft202012Validator(schema).iter_errors(value):
-        found += _named(error)
-        if len(found) > MOST_ERRORS:
-            break
-    return found
 
 
 def _named(error: ValidationError) -> Errors:

@@ -27,7 +27,6 @@ RUN: Final = s.ref("ReplayRun")
     tag=TAG,
     body=Body(
         schema=lambda: shapes.REPLAY,
-        choose=lambda _sent, **_path: shapes.REPLAY,
         example={"since": "2026-11-21T08:30:00Z"},
     ),
     answers={202: Answer(about="They are counted, and sent in batches.", schema=RUN)},
@@ -66,7 +65,6 @@ def get_replay_run(run_id: uuid.UUID) -> Json:
     tag=TAG,
     body=Body(
         schema=lambda: shapes.SEND_EVENT,
-        choose=lambda _sent, **_path: shapes.SEND_EVENT,
         example={"webhook_id": "019ac3f2-6f1e-7cc1-9d5a-5b8f2f6f3a10"},
     ),
     answers={202: Answer(about="Its delivery is due now.", schema=s.ref("Delivery"))},

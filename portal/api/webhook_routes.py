@@ -40,7 +40,7 @@ def list_webhooks(*, query: Mapping[str, Any]) -> Json:
     "POST",
     "/webhooks",
     tag=TAG,
-    body=Body(schema=lambda: shapes.NEW_WEBHOOK, choose=lambda _sent: shapes.NEW_WEBHOOK, example=EXAMPLE),
+    body=Body(schema=lambda: shapes.NEW_WEBHOOK, example=EXAMPLE),
     answers={201: Answer(about="It is stored; secret is there in full this once.", schema=WEBHOOK)},
 )
 def create_webhook(*, body: Mapping[str, Any]) -> tuple[Json, int]:
@@ -68,7 +68,6 @@ def get_webhook(webhook_id: uuid.UUID) -> Json:
     tag=TAG,
     body=Body(
         schema=lambda: shapes.WEBHOOK_CHANGES,
-        choose=lambda _sent, **_path: shapes.WEBHOOK_CHANGES,
         example={"status": "disabled"},
     ),
     answers={200: Answer(about="The webhook as it is now.", schema=WEBHOOK)},
@@ -139,7 +138,6 @@ def rotate_webhook_secret(webhook_id: uuid.UUID) -> dict[str, str]:
     tag=TAG,
     body=Body(
         schema=lambda: shapes.TEST,
-        choose=lambda _sent, **_path: shapes.TEST,
         example={"event_type": "job.created", "data": {"id": "job_2041"}},
     ),
     answers={200: Answer(about="The delivery with its attempt.", schema=s.ref("DeliveryWithAttempts"))},
@@ -174,7 +172,6 @@ def get_retry_config() -> Json:
     tag=TAG,
     body=Body(
         schema=lambda: shapes.RETRY,
-        choose=lambda _sent: shapes.RETRY,
         example={"max_retries": 10, "fixed_delay_seconds": 60, "max_delay_seconds": 86400},
     ),
     answers={200: Answer(about="The policy as it is now.", schema=POLICY)},

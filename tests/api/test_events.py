@@ -48,6 +48,16 @@ def keys(app: Flask) -> int:
         return session.scalar(select(func.count()).select_from(IdempotencyKey)) or 0
 
 
+@SQLITE
+def test_what_one_request_was_held_against_holds_for_the_next_and_in_other_threads(send: Caller) -> None:
+    def fields(_number: int) -> list[list[str]]:
+        answers = [send("POST", "/events", body) for body in (JOB, {"event": 1, "more": 2}, JOB, {"data": 1})]
+        return [sorted(each["field"] for each in answer.json.get("errors", ())) for answer in answers]
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(fields, range(3))) == [[[], ["data", "event", "more"], [], ["event"]]] * 3
+
+
 def test_an_event_is_stored_with_its_deliveries_before_the_answer(app: Flask, team: Team, send: Caller) -> None:
     make_webhook(app, team.admin, "All")
     make_webhook(app, team.admin, "Candidates", events=["candidate.created"])
