@@ -100,7 +100,8 @@ def identity() -> Identity:
 
 def signed_in() -> Identity | None:
     """Return who is signed in, or None."""
-    return identity() if current_user and current_user.is_authenticated else None
+    who: Identity | None = current_user._get_current_object()  # noqa: SLF001 - asked once, not at each attribute
+    return who if who is not None and who.is_authenticated else None
 
 
 def rule_of(app: Flask, endpoint: str) -> Rule | None:

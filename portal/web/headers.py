@@ -39,17 +39,21 @@ def init_app(app: Flask, *, https: bool) -> None:
 
     @app.after_request
     def _finish(response: Response) -> Response:
-        there = {
-            name.lower() for name, _ in response.headers
-        }  # looked through once; each setdefault() would do it anew
-        own = {"Content-Security-Policy": POLICY.format(nonce=g.get("csp_nonce", ""))}
+        # Looked through once: each setdefault(), and vary.add(), would do it anew.
+        there = {name.lower() for name, _ in response.headers}
+        own = {
+            "Content-Security-Policy": POLICY.format(nonce=g.get("csp_nonce", "")),
+            "X-Request-Id": g.get("request_id", ""),
+            "Vary": "HX-Request",
+        }
         for name, value in (FIXED | own).items():
             if name.lower() not in there:
                 response.headers.add(name, value)
-        response.headers["X-Request-Id"] = g.get("request_id", "")
-        response.vary.add("HX-Request")
+        if "vary" in there:
+            response.vary.add("HX-Request")
         if request.endpoint != "static":
-            response.headers.setdefault("Cache-Control", "no-store")
+            if "cache-control" not in there:
+                response.headers.add("Cache-Control", "no-store")
         elif response.status_code == 200 and ("v" in request.args or HASHED.search(request.path)):
             # Its address changes with its content (web/assets.py), so nobody need ask again.
             response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"

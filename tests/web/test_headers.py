@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
+from flask.wrappers import Response
 
 from portal.settings import Settings
 from portal.web.assets import asset
@@ -30,6 +31,20 @@ def test_every_answer_carries_the_headers(client: FlaskClient, path: str) -> Non
     assert "HX-Request" in headers["Vary"]
     assert re.fullmatch(r"[0-9a-f-]{36}", headers["X-Request-Id"])
     assert "Strict-Transport-Security" not in headers, "over http a browser must not be told to insist on https"
+
+
+def test_what_a_view_says_itself_stays_and_no_header_comes_twice(app: Flask) -> None:
+    def say(answer: Response) -> Response:
+        answer.headers["Cache-Control"] = "private"
+        answer.headers["vary"] = "Accept"
+        answer.headers["X-frame-options"] = "SAMEORIGIN"
+        return answer
+
+    app.after_request_funcs[None].append(say)  # it runs before the portal's own
+    headers = app.test_client().get("/nothing/here").headers
+    assert [name.lower() for name, _ in headers] == list(dict.fromkeys(name.lower() for name, _ in headers))
+    assert (headers["Cache-Control"], headers["X-Frame-Options"]) == ("private", "SAMEORIGIN")
+    assert {"Accept", "HX-Request"} <= set(headers["Vary"].split(", "))
 
 
 def directives(policy: str) -> dict[str, str]:
