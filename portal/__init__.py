@@ -68,7 +68,10 @@ def _configure(app: Flask, settings: Settings) -> None:
     app.config.update(
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS={"hide_parameters": True},  # an error is logged, and rows hold messages and addresses
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "hide_parameters": True,  # an error is logged, and rows hold messages and addresses
+            "pool_use_lifo": True,  # SQLite's cache of a connection is void as soon as another one wrote
+        },
         MAX_CONTENT_LENGTH=MAX_BODY,
         MAX_FORM_MEMORY_SIZE=MAX_BODY,
         SESSION_COOKIE_NAME=f"{host_prefix}portal",

@@ -118,6 +118,16 @@ def test_transactions_are_not_nested(app: Flask, outer: Callable[[], object], in
         assert session.scalar(select(literal(1))) == 1, "the outer one goes on"
 
 
+def test_the_connection_used_last_is_the_next_since_its_cache_is_the_fresh_one(app: Flask) -> None:
+    with app.app_context():
+        first, last = db.engine.connect(), db.engine.connect()
+        fresh = last.connection.driver_connection
+        first.close()
+        last.close()
+        with db.engine.connect() as found:
+            assert found.connection.driver_connection is fresh
+
+
 def test_reading_changes_nothing(app: Flask) -> None:
     put(app, 1)
     with app.app_context(), reading() as session:
