@@ -80,6 +80,17 @@ def count_rows(query: Select[Any]) -> int:
     return db.session.scalar(counting(query)) or 0
 
 
+def count_rows_of(page: Page[Any], query: Select[Any], cursor: str) -> int:
+    """Count a list as count_rows() does, but not where its first page is all of it.
+
+    Args:
+        page: one page of it.
+        query: all of it.
+        cursor: where the page begins; "" is at the first row.
+    """
+    return len(page.items) if page.next_cursor is None and not cursor else count_rows(query)
+
+
 def counting(query: Select[Any]) -> Select[int]:
     """Return the statement that counts what a query finds, up to one more than COUNT_LIMIT."""
     # Of no column, so that an index answers alone where it can.

@@ -1,4 +1,7 @@
-"""Indexes of events and deliveries rise, as their ids do: at a falling end new rows move others to the next pages."""
+"""Indexes of events and deliveries rise, as their ids do, and that of event types knows the webhook.
+
+At a falling end new rows move others to the next pages. With its webhook beside it, a rare type of one is found there.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,17 +19,20 @@ INDEXES = (
     ("ix_deliveries_by_status", "deliveries", ("organization_id", "status")),
     ("ix_deliveries_by_type", "deliveries", ("organization_id", "event_type")),
 )
+BESIDE = {"ix_deliveries_by_type": ("webhook_id",)}
+"""Columns after the id."""
 
 
 def upgrade() -> None:
-    _by("id")
+    for name, table, columns in INDEXES:
+        _made_anew(name, table, [*columns, "id", *BESIDE.get(name, ())])
 
 
 def downgrade() -> None:
-    _by("id DESC")
-
-
-def _by(order: str) -> None:
     for name, table, columns in INDEXES:
-        op.drop_index(op.f(name), table)
-        op.create_index(op.f(name), table, [*columns, sa.text(order)])
+        _made_anew(name, table, [*columns, sa.text("id DESC")])
+
+
+def _made_anew(name: str, table: str, columns: list[object]) -> None:
+    op.drop_index(op.f(name), table)
+    op.create_index(op.f(name), table, columns)

@@ -101,10 +101,9 @@ def _list(webhook: Webhook | None) -> Response:
     filters = _filters(chosen, webhook)
     cursor = request.args.get("cursor", "")
     try:
-        found = queries.deliveries(organization_id=organization_id, filters=filters, cursor=cursor)
+        found, total = queries.counted_deliveries(organization_id=organization_id, filters=filters, cursor=cursor)
     except ValueError:
         abort(404)
-    total = queries.count_deliveries(organization_id=organization_id, filters=filters)
     here = url_for("webhooks.history", webhook_id=webhook.id) if webhook else url_for("webhooks.deliveries_index")
     return page(
         "webhooks/deliveries.html",

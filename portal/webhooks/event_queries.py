@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, func, or_, select
 
-from portal.database import db, first_id
+from portal.database import db
 from portal.paging import Page, count_rows, decode_cursor, encode_cursor
 from portal.security.webhook_signatures import ID
 from portal.webhooks.errors import NotFoundError
 from portal.webhooks.models import Delivery, DeliveryStatus, Event, Webhook
-from portal.webhooks.queries import PAGE, SLACK
+from portal.webhooks.narrowing import between
+from portal.webhooks.queries import PAGE
 
 TEST: Final = "test"
 """Source of events that were sent to one webhook alone, to try it."""
@@ -100,11 +101,7 @@ def conditions(organization_id: uuid.UUID, filters: EventFilters) -> list[Column
         found.append(Event.event_id == filters.event_id)
     if filters.event_type:
         found.append(Event.event_type == filters.event_type)
-    if filters.since:
-        found += [Event.id >= first_id(filters.since, -SLACK), Event.accepted_at >= filters.since]
-    if filters.until:
-        found += [Event.id < first_id(filters.until, SLACK), Event.accepted_at < filters.until]
-    return found
+    return found + between(Event.id, Event.accepted_at, filters.since, filters.until)
 
 
 def get(*, organization_id: uuid.UUID, event_id: str) -> Event:

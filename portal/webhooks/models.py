@@ -193,7 +193,13 @@ Index("ix_deliveries_of_webhook", Delivery.webhook_id, Delivery.id)
 Index("ix_deliveries_of_organization", Delivery.organization_id, Delivery.id)
 Index("ix_deliveries_by_status", Delivery.organization_id, Delivery.status, Delivery.id)
 Index("ix_deliveries_of_event", Delivery.event_row_id)
-Index("ix_deliveries_by_type", Delivery.organization_id, Delivery.event_type, Delivery.id)
+Index(
+    "ix_deliveries_by_type",
+    Delivery.organization_id,
+    Delivery.event_type,
+    Delivery.id,
+    Delivery.webhook_id,  # with it those of one webhook are told from others without looking at the rows
+)
 Index(
     "ix_dead_letters",
     Delivery.organization_id,

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from portal import clock
 from portal.database import db, first_id
-from portal.paging import Page, count_rows, decode_cursor, encode_cursor
-from portal.webhooks import event_types
+from portal.paging import Page, count_rows, count_rows_of, decode_cursor, encode_cursor
+from portal.webhooks import event_types, narrowing
 from portal.webhooks.errors import NotFoundError
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
 
@@ -21,8 +21,6 @@ NEWEST = 200
 """Figures of a webhook come from so many of its newest deliveries, so that a busy one costs no more than others."""
 MOST_ATTEMPTS = 50
 """Attempts that the page of a delivery shows; somebody may send one again for ever."""
-SLACK = timedelta(hours=1)
-"""How far the time inside an id may be from the one in the row."""
 PORTALS_OWN = ("INTEGRATIONS", "WEBHOOKS", "MESSAGES", "EMPLOYEES")
 """Groups of what the portal itself tells about."""
 OVER = (DeliveryStatus.SUCCESS, DeliveryStatus.FAILED, DeliveryStatus.DEAD)
@@ -69,40 +67,37 @@ def deliveries(
     """
     if filters.event_id:
         return Page(_of_event(organization_id, filters), None)
+    return _page(select(Delivery).where(*_conditions(organization_id, filters)), cursor, limit)
+
+
+def counted_deliveries(
+    *, organization_id: uuid.UUID, filters: DeliveryFilters, cursor: str = ""
+) -> tuple[Page[Delivery], int]:
+    """Return one page as deliveries() does, and how many there are in all, up to one more than COUNT_LIMIT.
+
+    Raises:
+        ValueError: the cursor is none of this list.
+    """
+    if filters.event_id:
+        found = _of_event(organization_id, filters)
+        return Page(found, None), len(found)
     query = select(Delivery).where(*_conditions(organization_id, filters))
+    page = _page(query, cursor, PAGE)
+    return page, count_rows_of(page, query, cursor)
+
+
+def _page(query: Select[Delivery], cursor: str, limit: int) -> Page[Delivery]:
     if cursor:
         query = query.where(Delivery.id < uuid.UUID(decode_cursor(cursor, 1)[0]))
     rows = list(db.session.scalars(query.order_by(Delivery.id.desc()).limit(limit + 1)))
-    more = len(rows) > limit
-    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if more else None)
-
-
-def count_deliveries(*, organization_id: uuid.UUID, filters: DeliveryFilters) -> int:
-    """Count what the filters find, up to one more than COUNT_LIMIT."""
-    if filters.event_id:
-        return len(_of_event(organization_id, filters))
-    return count_rows(select(Delivery.id).where(*_conditions(organization_id, filters)))
+    return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
 
 
 def _conditions(organization_id: uuid.UUID, filters: DeliveryFilters) -> list[ColumnElement[bool]]:
-    """Return the conditions so that the index in which the list is shortest also gives its order."""
-    found: list[ColumnElement[bool]] = []
-    rare = filters.status not in ("", DeliveryStatus.SUCCESS)
-    if filters.webhook_id:
-        # The organization stands inside, so that the index of the webhook is not passed over for that of all.
-        own = select(Webhook.id).where(Webhook.id == filters.webhook_id, Webhook.organization_id == organization_id)
-        found.append(Delivery.webhook_id == own.scalar_subquery())
-    if rare or not filters.webhook_id:
-        found.append(Delivery.organization_id == organization_id)
-    if filters.status:
-        found.append(Delivery.status == DeliveryStatus(filters.status))
-    if filters.event_type:
-        found.append(Delivery.event_type == filters.event_type)
-    if filters.since:
-        found += [Delivery.id >= first_id(filters.since, -SLACK), Delivery.created_at >= filters.since]
-    if filters.until:
-        found += [Delivery.id < first_id(filters.until, SLACK), Delivery.created_at < filters.until]
-    return found
+    return narrowing.conditions(
+        organization_id, webhook_id=filters.webhook_id, event_type=filters.event_type, status=filters.status,
+        since=filters.since, until=filters.until,
+    )  # fmt: skip
 
 
 def _of_event(organization_id: uuid.UUID, filters: DeliveryFilters) -> list[Delivery]:
@@ -212,7 +207,7 @@ def _newest(webhook: Webhook) -> Select[DeliveryStatus, int | None]:
         select(Delivery.status, Delivery.duration_ms)
         .where(
             Delivery.webhook_id == webhook.id,
-            Delivery.id >= first_id(since, -SLACK),
+            Delivery.id >= first_id(since, -narrowing.SLACK),
             Delivery.created_at >= since,
         )
         .order_by(Delivery.id.desc())

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from portal.database import db, first_id
-from portal.webhooks import filters, queries
+from portal.webhooks import filters, narrowing
 from portal.webhooks.events import ALL
 from portal.webhooks.models import Delivery, DeliveryStatus, Event, ReplayRun, Webhook
 from portal.webhooks.runs import Found
@@ -188,8 +188,8 @@ def _end(run: ReplayRun, wanted: Range) -> datetime:
 
 
 def _first(wanted: Range) -> uuid.UUID:
-    return first_id(wanted.since, -queries.SLACK)
+    return first_id(wanted.since, -narrowing.SLACK)
 
 
 def _last(run: ReplayRun, wanted: Range) -> uuid.UUID:
-    return first_id(_end(run, wanted), queries.SLACK)
+    return first_id(_end(run, wanted), narrowing.SLACK)

@@ -1,6 +1,7 @@
 """The pages of deliveries: filters in the address, pages by key, one with its attempts, sending again."""
 
 import html
+import itertools
 import json
 import re
 import uuid
@@ -15,7 +16,7 @@ from werkzeug.test import TestResponse
 from portal import clock
 from portal.audit.models import AuditEntry
 from portal.database import db, new_id, on_wake, reading, unit_of_work
-from portal.webhooks import queries
+from portal.webhooks import narrowing, queries
 from portal.webhooks.events import WAKE
 from portal.webhooks.models import Delivery, DeliveryStatus, Event
 from portal.webhooks.queries import DeliveryFilters
@@ -273,3 +274,38 @@ def test_every_page_comes_out_of_an_index_in_its_order(app: Flask, team: Team) -
         found = plan(app, filters, team)
         assert index.strip() in found, (filters, found)
         assert "TEMP B-TREE" not in found, (filters, found)
+
+
+@SQLITE
+def test_the_shortest_list_leads_and_what_leads_changes_nothing_of_what_is_found(
+    app: Flask, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often, seldom = make_webhook(app, team.admin), make_webhook(app, team.admin, "Stock", events=["job.closed"])
+    for columns in ({}, DEAD, OVER):
+        make_delivery(app, team.admin, often, **columns)
+    send(app, team.admin, "job.closed")
+    ways: dict[str, list[Any]] = {"webhook_id": [None, often, seldom], "event_type": ["", "job.closed", "job.created"],
+                                  "status": ["", "success", "dlq"]}  # fmt: skip
+    every = [dict(zip(ways, each, strict=True)) for each in itertools.product(*ways.values())]
+    with app.app_context(), reading() as session:
+        rows = session.scalars(select(Delivery).order_by(Delivery.id.desc())).all()
+        for few in (0, 2, 2000):
+            monkeypatch.setattr(narrowing, "FEW", few)
+            for given in every:
+                page, total = queries.counted_deliveries(
+                    organization_id=team.organization_id,
+                    filters=DeliveryFilters(**given),
+                )
+                fitting = [
+                    each.id
+                    for each in rows
+                    if all(not value or getattr(each, name) == value for name, value in given.items())
+                ]
+                assert ([each.id for each in page.items], total) == (fitting, len(fitting)), (few, given)
+    monkeypatch.setattr(narrowing, "FEW", 1)
+    of_both: dict[str, Any] = {"webhook_id": often, "event_type": "job.closed"}
+    assert "COVERING INDEX ix_deliveries_by_type (organization_id=? AND event_type=?)" in plan(
+        app, DeliveryFilters(**of_both), team
+    )
+    seldom_gets: dict[str, Any] = {"webhook_id": seldom, "event_type": "job.created"}
+    assert "ix_deliveries_of_webhook" in plan(app, DeliveryFilters(**seldom_gets), team)
