@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Row, Select, String, and_, bindparam, cast, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Row, Select, and_, bindparam, func, or_, select
 
 from portal.database import db
-from portal.paging import Page, count_rows, decode_cursor, encode_cursor
+from portal.paging import COUNT_LIMIT, Page, count_rows, counting, decode_cursor, encode_cursor
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
+from portal.webhooks.narrowing import between
 from portal.webhooks.verdict import INTERNAL
 
 PAGE: Final = 25
@@ -90,35 +91,53 @@ def listed(
     return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
 
 
-def groups(*, organization_id: uuid.UUID, filters: DeadLetterFilters) -> list[Group]:
-    """Return the dead letters by webhook and cause, the most frequent first, up to MOST_GROUPS."""
-    text = cast(Delivery.id, String)  # ids grow with time, in this form too; databases know no least and greatest id
-    columns = (
-        Delivery.webhook_id,
-        Delivery.error_class,
-        func.count().label("count"),
-        func.min(text).label("oldest"),
-        func.max(text).label("newest"),
+def by_cause(*, organization_id: uuid.UUID, filters: DeadLetterFilters) -> tuple[list[Group], int]:
+    """Return the dead letters by webhook and cause, the most frequent first, up to MOST_GROUPS; and how many in all.
+
+    Both are counted up to one more than paging.COUNT_LIMIT.
+    """
+    kinds = _kinds(organization_id)
+    letters = select(Delivery.id).where(
+        *conditions(organization_id, filters),
+        Delivery.webhook_id == kinds.c.webhook_id,
+        Delivery.error_class == kinds.c.error_class,
     )
-    query = select(*columns).where(*conditions(organization_id, filters))
-    query = query.group_by(Delivery.webhook_id, Delivery.error_class).order_by(func.count().desc()).limit(MOST_GROUPS)
-    found = db.session.execute(query).all()
-    ends = _by_id({uuid.UUID(each) for row in found for each in (row.oldest, row.newest)})
+    letters = letters.correlate(kinds)
+    ends = [letters.order_by(end).limit(1).scalar_subquery() for end in (Delivery.id, Delivery.id.desc())]
+    query = select(kinds, counting(letters).scalar_subquery().label("count"), *ends)
+    query = query.where(kinds.c.error_class.is_not(None), *_of_cause(kinds.c.error_class, filters))
+    if filters.webhook_id:
+        query = query.where(kinds.c.webhook_id == filters.webhook_id)
+    found = sorted((row for row in db.session.execute(query) if row[2]), key=lambda row: (-row[2], row[4]))
+    total = min(sum(row[2] for row in found), COUNT_LIMIT + 1)
+    shown = _by_id({each for row in found[:MOST_GROUPS] for each in row[3:]})
     return [
-        Group(
-            webhook_id=row.webhook_id,
-            error_class=row.error_class or "",
-            count=row[2],
-            oldest=ends[uuid.UUID(row.oldest)],
-            newest=ends[uuid.UUID(row.newest)],
-        )
-        for row in found
-    ]
+        Group(webhook_id=webhook_id, error_class=error, count=number, oldest=shown[oldest], newest=shown[newest])
+        for webhook_id, error, number, oldest, newest in found[:MOST_GROUPS]
+    ], total
+
+
+def _kinds(organization_id: uuid.UUID) -> CTE:
+    """Return which webhook has dead letters of which error class: from one class to the next, past all that have it.
+
+    The last row of a webhook has no class; every dead letter has one.
+    """
+    dead = select(func.min(Delivery.error_class)).where(Delivery.organization_id == organization_id, DEAD)
+    first = dead.where(Delivery.webhook_id == Webhook.id).scalar_subquery().label("error_class")
+    start = select(Webhook.id.label("webhook_id"), first).where(Webhook.organization_id == organization_id)
+    kinds = start.cte("kinds", recursive=True)
+    same, later = Delivery.webhook_id == kinds.c.webhook_id, Delivery.error_class > kinds.c.error_class
+    following = select(kinds.c.webhook_id, dead.where(same, later).scalar_subquery())
+    return kinds.union_all(following.where(kinds.c.error_class.is_not(None)))
 
 
 def count(*, organization_id: uuid.UUID, filters: DeadLetterFilters) -> int:
     """Count dead letters, up to one more than paging.COUNT_LIMIT."""
-    return count_rows(select(Delivery.id).where(*conditions(organization_id, filters)))
+    query = select(Delivery.id).where(*conditions(organization_id, filters))
+    if filters.internal:  # rare, so each webhook is asked for its own: that index begins with them
+        own = select(Webhook.id).where(Webhook.organization_id == organization_id)
+        query = query.where(Delivery.webhook_id.in_(own))
+    return count_rows(query)
 
 
 def webhooks(*, organization_id: uuid.UUID) -> Sequence[Row[uuid.UUID, str]]:
@@ -134,24 +153,21 @@ def conditions(organization_id: uuid.UUID, filters: DeadLetterFilters) -> list[C
     found = [Delivery.organization_id == organization_id, DEAD]
     if filters.webhook_id:
         found.append(Delivery.webhook_id == filters.webhook_id)
-    if filters.internal:
-        found.append(Delivery.error_class == INTERNAL)
-    else:
-        found.append(Delivery.error_class.is_distinct_from(INTERNAL))
-    if filters.cause:
-        found.append(_has_cause(filters.cause))
+    found += _of_cause(Delivery.error_class, filters)
     if filters.text:
         found.append(_matches(organization_id, filters.text))
-    if filters.since:
-        found.append(Delivery.created_at >= filters.since)
-    return found
+    return found + between(Delivery.id, Delivery.created_at, filters.since, None)
 
 
-def _has_cause(cause: str) -> ColumnElement[bool]:
-    starts = CAUSES.get(cause)
+def _of_cause(error_class: Any, filters: DeadLetterFilters) -> list[ColumnElement[bool]]:
+    """Return what a column of error classes has to be."""
+    own = error_class == INTERNAL if filters.internal else error_class.is_distinct_from(INTERNAL)
+    if not filters.cause:
+        return [own]
+    starts = CAUSES.get(filters.cause)
     if starts is None:
-        return Delivery.error_class == cause
-    return or_(*(Delivery.error_class.startswith(each, autoescape=True) for each in starts))
+        return [own, error_class == filters.cause]
+    return [own, or_(*(error_class.startswith(each, autoescape=True) for each in starts))]
 
 
 def _matches(organization_id: uuid.UUID, text: str) -> ColumnElement[bool]:

@@ -237,7 +237,7 @@ def _common(chosen: dict[str, str]) -> dict[str, Any]:
 def _overview(chosen: dict[str, str], filters: DeadLetterFilters) -> dict[str, Any]:
     """Return everything but the rows."""
     organization_id = identity().organization_id
-    total = dead_letter_queries.count(organization_id=organization_id, filters=filters)
+    groups, total = dead_letter_queries.by_cause(organization_id=organization_id, filters=filters)
     faults = dead_letter_queries.count(organization_id=organization_id, filters=DeadLetterFilters(internal=True))
     webhooks = dead_letter_queries.webhooks(organization_id=organization_id)
     reason = chosen["reason"]
@@ -246,9 +246,10 @@ def _overview(chosen: dict[str, str], filters: DeadLetterFilters) -> dict[str, A
         _runs()
         | _detail()
         | {
-            "groups": dead_letter_queries.groups(organization_id=organization_id, filters=filters),
+            "groups": groups,
             "total": total,
-            "total_words": f"{COUNT_LIMIT:,}+" if total > COUNT_LIMIT else f"{total:,}",
+            "total_words": _counted(total),
+            "counted": _counted,
             "faults": faults,
             "any_filter": any(value for name, value in chosen.items() if name != "own"),
             "webhooks": [("", "Any webhook"), *((str(each.id), each.name) for each in webhooks)],
@@ -257,6 +258,11 @@ def _overview(chosen: dict[str, str], filters: DeadLetterFilters) -> dict[str, A
             "as_of": clock.now().isoformat(),
         }
     )
+
+
+def _counted(number: int) -> str:
+    """Write a number that was counted up to one more than COUNT_LIMIT."""
+    return f"{COUNT_LIMIT:,}+" if number > COUNT_LIMIT else f"{number:,}"
 
 
 def _runs() -> dict[str, Any]:

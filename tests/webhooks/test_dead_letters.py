@@ -1,5 +1,6 @@
 """Dead letters: grouped by cause, retried and discarded, by runs that outlive the process, within one organization."""
 
+import itertools
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from flask import Flask
 from sqlalchemy import event, select, update
 from werkzeug.test import TestResponse
 
+from portal import paging
 from portal.audit import trail as audit
-from portal.database import db, new_id, on_wake, reading, unit_of_work
-from portal.webhooks import dead_letter_queries, dead_letters, events, run_job
+from portal.database import db, first_id, new_id, on_wake, reading, unit_of_work
+from portal.webhooks import dead_letter_queries, dead_letter_routes, dead_letters, events, run_job
 from portal.webhooks import runs as machinery
 from portal.webhooks.dead_letter_queries import DeadLetterFilters
 from portal.webhooks.deliveries import NotNowError
@@ -26,6 +28,8 @@ from tests.webhooks.kit import make_webhook
 SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 NOW = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
 PAGE = "/admin/dead-letters"
+NUMBERS = itertools.count()
+"""Tells deliveries of one moment apart."""
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +64,8 @@ def die(
                 accepted_at=NOW,
             )  # fmt: skip
             delivery = Delivery(
-                id=new_id(), organization_id=webhook.organization_id, webhook_id=webhook_id, event_row_id=event.id,
+                id=uuid.UUID(int=first_id(values["created_at"]).int + next(NUMBERS)),
+                organization_id=webhook.organization_id, webhook_id=webhook_id, event_row_id=event.id,
                 attempt_number=4, error_class=error_class, response_status=answered, duration_ms=20, **values,
             )  # fmt: skip
             attempt = DeliveryAttempt(
@@ -102,7 +107,11 @@ def work(app: Flask, batches: int = 100) -> int:
 
 def groups(app: Flask, team: Team, **filters: Any) -> list[tuple[str, str, int]]:
     with app.app_context(), reading():
-        found = dead_letter_queries.groups(organization_id=team.organization_id, filters=DeadLetterFilters(**filters))
+        found, total = dead_letter_queries.by_cause(
+            organization_id=team.organization_id, filters=DeadLetterFilters(**filters)
+        )
+        counted = dead_letter_queries.count(organization_id=team.organization_id, filters=DeadLetterFilters(**filters))
+        assert total == counted
         return [(each.newest.webhook_name, each.error_class, each.count) for each in found]
 
 
@@ -126,8 +135,23 @@ def test_dead_letters_stand_together_by_webhook_and_cause(app: Flask, team: Team
     assert set(groups(app, team)[1:]) == {("Payroll", "timeout", 1), ("Warehouse", "http_500", 1)}
     assert groups(app, team, internal=True) == [("Payroll", "internal", 5)]
     with app.app_context(), reading():
-        [group, *_] = dead_letter_queries.groups(organization_id=team.organization_id, filters=DeadLetterFilters())
+        [group, *_], _ = dead_letter_queries.by_cause(organization_id=team.organization_id, filters=DeadLetterFilters())
         assert (group.oldest.id, group.newest.id) == (first[0], newest[1])
+
+
+@SQLITE
+def test_a_group_too_large_to_count_is_never_said_to_be_smaller(
+    app: Flask, team: Team, admin: Browser, payroll: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (paging, dead_letter_queries, dead_letter_routes):
+        monkeypatch.setattr(module, "COUNT_LIMIT", 3)
+    die(app, payroll, "http_500", 5)
+    die(app, payroll, "timeout", 3)
+    assert [each[1:] for each in groups(app, team)] == [("http_500", 4), ("timeout", 3)]
+    shown = words(admin.get(PAGE))
+    assert "Discard 3+ dead letters?" in shown
+    assert "Discard 3 dead letters?" in shown
+    assert "Retry all 3+" in shown
 
 
 def test_filters_narrow_list_and_groups_alike(app: Flask, team: Team, payroll: uuid.UUID) -> None:
@@ -275,7 +299,7 @@ def plan(app: Flask, do: Callable[[], object]) -> str:
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_more: object) -> None:
-        if statement.startswith("SELECT"):
+        if statement.startswith(("SELECT", "WITH")):
             statements.append((statement, parameters))
 
     with app.app_context(), reading() as session:
@@ -293,12 +317,16 @@ def test_growing_queries_use_their_index(app: Flask, team: Team, payroll: uuid.U
     who, group = team.organization_id, DeadLetterFilters(webhook_id=payroll, cause="http_500")
     cases: dict[str, tuple[str, Callable[[], object]]] = {
         "groups": (
-            "USING COVERING INDEX ix_dead_letters",
-            lambda: dead_letter_queries.groups(organization_id=who, filters=DeadLetterFilters()),
+            "USING COVERING INDEX ix_dead_letters (organization_id=? AND webhook_id=? AND error_class>?)",
+            lambda: dead_letter_queries.by_cause(organization_id=who, filters=DeadLetterFilters()),
         ),
         "count in the navigation": (
             "USING COVERING INDEX ix_dead_letters",
             lambda: dead_letter_queries.count(organization_id=who, filters=DeadLetterFilters()),
+        ),
+        "faults": (
+            "USING COVERING INDEX ix_dead_letters (organization_id=? AND webhook_id=? AND error_class=?)",
+            lambda: dead_letter_queries.count(organization_id=who, filters=DeadLetterFilters(internal=True)),
         ),
         "count of a group": ("ix_dead_letters", lambda: dead_letter_queries.count(organization_id=who, filters=group)),
         "list": (
@@ -314,6 +342,7 @@ def test_growing_queries_use_their_index(app: Flask, team: Team, payroll: uuid.U
         assert index in found, (name, found)
         if name.startswith("list"):
             assert "TEMP B-TREE" not in found, (name, found)
+        assert "ix_dead_letters (organization_id=?)" not in found or name == "count in the navigation", (name, found)
 
 
 # ---- Pages
