@@ -13,6 +13,8 @@ from markupsafe import Markup, escape
 
 from portal import clock
 from portal.security.redaction import strip_controls
+from portal.web.controls import Controls
+from portal.web.filters import plural
 from portal.webhooks.event_queries import Listed, Why
 from portal.webhooks.events import ALL
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook, WebhookStatus
@@ -134,6 +136,21 @@ def is_over(delivery: Delivery) -> bool:
 def is_due(delivery: Delivery) -> bool:
     """Return whether the next attempt may be made at any moment."""
     return delivery.due_at is not None and delivery.due_at <= clock.now()
+
+
+def words_of(delivery: Delivery) -> Markup:
+    """Return what comes next for a delivery, or how it ended."""
+    if is_under_way(delivery):
+        return escape(f"Attempt {delivery.attempt_number} under way")
+    if not is_over(delivery):
+        following = escape("Due now") if is_due(delivery) else "Next try " + Controls.when(delivery.due_at)
+        return escape(f"{why(delivery)} ") + following
+    tries = plural(delivery.attempt_number, "attempt")
+    if delivery.status is DeliveryStatus.DEAD:
+        return escape(f"Dead letter after {tries}")
+    if delivery.error_class == "webhook_deleted":
+        return escape(why(delivery))
+    return escape(f"Given up after {tries}" if delivery.status is DeliveryStatus.FAILED else phrase(delivery))
 
 
 def source_of(event: Event | Listed) -> str:
