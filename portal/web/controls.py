@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from portal.web.filters import ago, clock_time, full_time, iso, minute_time
+from portal.web.filters import ago, clock_time, full_local, full_time, here, iso_local, minute_time
 from portal.web.markup import Draw, attributes, csrf_field, hidden_fields, made
 
 WORDS: Final = {
@@ -61,8 +61,9 @@ class Controls:
         """
         if moment is None:
             return escape(never)
-        own = attributes({"datetime": iso(moment), "title": full_time(moment)})
-        return made(f"<time{own}>{escape(_TIMES[style](moment))}</time>")
+        local = here(moment)
+        title, shown = escape(full_local(local)), escape(_TIMES[style](moment))
+        return made(f'<time datetime="{iso_local(local)}" title="{title}">{shown}</time>')
 
     def button(
         self, label: str, *, icon: str | None = None, kind: str | None = None, small: bool = False,

@@ -70,15 +70,29 @@ def day(moment: datetime) -> str:
     return f"{local.day} {local:%b %Y}"
 
 
+def here(moment: datetime) -> datetime:
+    """Return the moment in the viewer's time zone."""
+    return moment.astimezone(zone())
+
+
 def iso(moment: datetime) -> str:
     """Write the moment for machines (RFC 3339), in the viewer's time zone."""
-    return moment.astimezone(zone()).isoformat(timespec="seconds")
+    return iso_local(here(moment))
+
+
+def iso_local(local: datetime) -> str:
+    """Write for machines what is in the viewer's time zone already."""
+    return local.isoformat(timespec="seconds")
 
 
 def full_time(moment: datetime) -> str:
     """Write the moment in full, as in "Fri 21 Nov 2025, 10:28:12 AEDT"."""
-    local = moment.astimezone(zone())
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
+    return full_local(here(moment))
+
+
+def full_local(local: datetime) -> str:
+    """Write in full what is in the viewer's time zone already."""
+    return local.strftime(f"%a {local.day} %b %Y, %H:%M:%S %Z")
 
 
 def minute_time(moment: datetime) -> str:
@@ -89,9 +103,10 @@ def minute_time(moment: datetime) -> str:
 
 def clock_time(moment: datetime) -> str:
     """Write the clock time for logs; another day than today carries its date."""
-    local = moment.astimezone(zone())
-    today = clock.now().astimezone(zone()).date()
-    return f"{local:%H:%M:%S}" if local.date() == today else f"{local.day} {local:%b %Y, %H:%M:%S}"
+    there = zone()
+    local = moment.astimezone(there)
+    today = clock.now().astimezone(there).date()
+    return local.strftime("%H:%M:%S" if local.date() == today else f"{local.day} %b %Y, %H:%M:%S")
 
 
 def duration(milliseconds: float | None) -> str:
