@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, func, or_, select, tuple_
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 
 from portal import clock
 from portal.database import db
@@ -155,28 +167,31 @@ def _narrowed(query: Select[Integration], filters: Filters) -> Select[Integratio
 
 def stats(*, organization_id: uuid.UUID) -> Stats:
     """Count the organization's integrations by how they are."""
-    kinds = _KINDS.all(lambda *row: row, of=organization_id)
+    # Nearly all are active: to count the others takes far less work than to tell all of them apart.
+    [(total, others, error, disabled, waiting)] = _STATS.all(lambda *row: row, of=organization_id)
+    return Stats(total=total, active=total - others, error=error, disabled=disabled, waiting=waiting)
 
-    def total(fits: Callable[[str, bool, str | None], bool]) -> int:
-        return sum(number for status, enabled, condition, number in kinds if fits(status, enabled, condition))
 
-    return Stats(
-        total=total(lambda *_: True),
-        active=total(lambda status, _enabled, _condition: status == Status.ACTIVE),
-        error=total(lambda status, _enabled, _condition: status == Status.ERROR),
-        disabled=total(lambda _status, enabled, _condition: not enabled),
-        waiting=total(lambda _status, enabled, condition: enabled and condition == Condition.UNVERIFIED),
+def _number(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    mine = (Integration.organization_id == bindparam("of", type_=Integration.organization_id.type),)
+    query = select(func.count()).select_from(Integration).where(*mine, Integration.deleted_at.is_(None), *conditions)
+    return query.scalar_subquery()
+
+
+def _is_one_of(*states: Status) -> ColumnElement[bool]:
+    return Integration.status.in_([literal(each, Integration.status.type) for each in states])
+
+
+_ANY: Final = _is_one_of(*Status)
+"""True of all; said so that an index that begins with the status leads to what it says next."""
+_STATS: Final = Prepared(
+    select(
+        _number(),
+        _number(_is_one_of(Status.INACTIVE, Status.ERROR)),
+        _number(STATUS_FILTERS["error"]),
+        _number(_ANY, STATUS_FILTERS["disabled"]),
+        _number(_ANY, STATUS_FILTERS["unverified"]),
     )
-
-
-_KIND: Final = (Integration.status, Integration.enabled, Integration.condition)
-_KINDS: Final = Prepared(
-    select(*_KIND, func.count())
-    .where(
-        Integration.organization_id == bindparam("of", type_=Integration.organization_id.type),
-        Integration.deleted_at.is_(None),
-    )
-    .group_by(*_KIND)
 )
 
 
