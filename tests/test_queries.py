@@ -18,9 +18,9 @@ from portal.health import checks, claims, maintenance, metrics, pulse, rollups
 from portal.health import service as health
 from portal.health.models import HealthCheckRun, Span
 from portal.health.service import LogFilters
-from portal.integrations import queries
+from portal.integrations import listing, queries
+from portal.integrations.listing import Filters
 from portal.integrations.models import Integration
-from portal.integrations.queries import Filters
 from portal.plans import by_index
 from portal.webhooks import events, queue, replay_queries
 from portal.webhooks.events import NewEvent
@@ -172,7 +172,7 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
         started = session.get_one(HealthCheckRun, run)
         after = health.logs(organization_id=organization, filters=all_of_them, limit=5).next_cursor
         after_one = health.logs(organization_id=organization, filters=one, limit=5).next_cursor
-        next_name = queries.search(organization_id=organization, filters=Filters(), limit=5).next_cursor
+        next_name = listing.search(organization_id=organization, filters=Filters(), limit=5).next_cursor
     assert after
     assert after_one
     assert next_name
@@ -202,10 +202,10 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
             "ix_health_logs_of_organization", read(lambda: health.logs(organization_id=organization, filters=week))),
         "recent failures": ("ix_health_logs_of_integration", read(lambda: health.recent_failures(integration=row))),
         "list by name": (
-            "ix_integrations_list", read(lambda: queries.search(organization_id=organization, filters=Filters()))),
+            "ix_integrations_list", read(lambda: listing.search(organization_id=organization, filters=Filters()))),
         "list by name, next page": (
             "ix_integrations_list",
-            read(lambda: queries.search(organization_id=organization, filters=Filters(), cursor=next_name))),
+            read(lambda: listing.search(organization_id=organization, filters=Filters(), cursor=next_name))),
         "integrations of a provider": (
             "uq_integrations_live_name",
             read(lambda: queries.of_provider(organization_id=organization, provider="telnyx"))),
@@ -269,15 +269,15 @@ def test_lists_come_out_of_the_index_in_their_order(app: Flask, team: Team) -> N
     organization = team.organization_id
     with app.app_context(), reading():
         after = health.logs(organization_id=organization, filters=LogFilters(), limit=5).next_cursor or ""
-        next_name = queries.search(organization_id=organization, filters=Filters(), limit=5).next_cursor or ""
+        next_name = listing.search(organization_id=organization, filters=Filters(), limit=5).next_cursor or ""
     lists: dict[str, Callable[[], object]] = {
         "logs": lambda: health.logs(organization_id=organization, filters=LogFilters()),
         "logs of one": lambda: health.logs(
             organization_id=organization, filters=LogFilters(integration_id=integration)
         ),
         "next logs": lambda: health.logs(organization_id=organization, filters=LogFilters(), cursor=after),
-        "names": lambda: queries.search(organization_id=organization, filters=Filters()),
-        "next names": lambda: queries.search(organization_id=organization, filters=Filters(), cursor=next_name),
+        "names": lambda: listing.search(organization_id=organization, filters=Filters()),
+        "next names": lambda: listing.search(organization_id=organization, filters=Filters(), cursor=next_name),
         "newest run": lambda: health.current_run(organization_id=organization),
     }
     for name, do in lists.items():

@@ -14,6 +14,7 @@ from portal.health import charts, metrics, rollups
 from portal.health.charts import MiniStrip
 from portal.health.figures import Figures
 from portal.health.models import HealthRollup, LogStatus, Span
+from portal.integrations.listing import Listed
 from portal.integrations.models import Integration
 
 DAYS: Final = 30
@@ -26,7 +27,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def of(integrations: Sequence[Integration]) -> dict[uuid.UUID, MiniStrip]:
+def of(integrations: Sequence[Integration | Listed]) -> dict[uuid.UUID, MiniStrip]:
     """Return the strip of each integration. The hour that is not rolled up yet shows only as today's bar."""
     now = clock.now()
     first = rollups.day_of(now) - timedelta(days=DAYS - 1)
@@ -56,7 +57,7 @@ def _places(first: datetime) -> Mapping[Any, int]:
     }
 
 
-def _today(integration: Integration, now: datetime) -> str:
+def _today(integration: Integration | Listed, now: datetime) -> str:
     """Return what the last check says of today, as long as nothing of today is rolled up."""
     at, status = integration.last_health_check, integration.last_health_check_status
     fresh = at is not None and at >= rollups.day_of(now) and not integration.in_maintenance(at)

@@ -127,8 +127,12 @@ class Integration(Base):
 
     def in_maintenance(self, now: datetime) -> bool:
         """Return whether failed checks are expected at a moment: they change no status and alert nobody."""
-        begin, end = self.maintenance_from, self.maintenance_until
-        return begin is not None and end is not None and begin <= now < end
+        return is_within(now, self.maintenance_from, self.maintenance_until)
+
+
+def is_within(now: datetime, begin: datetime | None, end: datetime | None) -> bool:
+    """Return whether a moment is within a stretch of time, if there is one; its end does not belong to it."""
+    return begin is not None and end is not None and begin <= now < end
 
 
 LIVE = Integration.deleted_at.is_(None)

@@ -13,6 +13,7 @@ from portal.integrations import usage as counters
 from portal.integrations.credentials import StoredSecret
 from portal.integrations.drafts import Submission
 from portal.integrations.forms import LIMITS, DrawerForm
+from portal.integrations.listing import Listed
 from portal.integrations.models import Condition, Integration, Status
 from portal.integrations.sending import CHANNELS, Sent
 from portal.integrations.usage import Usage
@@ -43,7 +44,7 @@ class Shown:
     copy: str = ""
 
 
-def status_word(integration: Integration) -> str:
+def status_word(integration: Integration | Listed) -> str:
     """Return the one word for how an integration is (ui.md: no other words for these states)."""
     if not integration.enabled:
         return "Disabled"
@@ -54,7 +55,7 @@ def status_word(integration: Integration) -> str:
     return settled_word(integration)
 
 
-def settled_word(integration: Integration) -> str:
+def settled_word(integration: Integration | Listed) -> str:
     """Return the word for how an integration is, apart from any check under way."""
     if not integration.enabled:
         return "Disabled"
@@ -65,7 +66,7 @@ def settled_word(integration: Integration) -> str:
     return STATUS_WORDS.get(Status(integration.status), "Disabled")
 
 
-def provider_label(integration: Integration) -> str:
+def provider_label(integration: Integration | Listed) -> str:
     """Return the provider as lists name it, such as "SMTP, Mailgun"."""
     return catalogue.get(integration.provider).label(integration.config)
 

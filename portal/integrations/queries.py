@@ -1,35 +1,20 @@
-"""Reading integrations: one, a page of them, how many of each kind. Always within one organization."""
+"""Reading integrations: one, some, how many of each kind. Always within one organization."""
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    ScalarSelect,
-    Select,
-    bindparam,
-    case,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, case, func, literal, select, tuple_
 
-from portal import clock
 from portal.database import db
-from portal.integrations.models import Condition, Integration, Status
-from portal.paging import Page, count_rows, counting, cursor_moment, decode_cursor, encode_cursor
+from portal.integrations.listing import LONG_AGO, NAME, PAGE, STATUS_FILTERS
+from portal.integrations.models import Integration, Status
+from portal.paging import Page, counting, cursor_moment, decode_cursor, encode_cursor
 from portal.plans import aside
 from portal.prepared import Prepared
-from portal.providers import catalogue
 
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-PAGE = 25
+FAILING_SINCE = func.coalesce(Integration.failing_since, LONG_AGO, type_=Integration.failing_since.type)
 
 
 class NotFound(Exception):
@@ -46,56 +31,6 @@ class Stats:
     disabled: int
     waiting: int
     """Enabled but not yet verified."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filters:
-    """What a list of integrations is narrowed to; empty texts narrow nothing."""
-
-    text: str = ""
-    capability: str = ""
-    status: str = ""
-
-    def __bool__(self) -> bool:
-        """Whether anything is narrowed."""
-        return bool(self.text or self.capability or self.status)
-
-
-@dataclass(frozen=True)
-class Sort:
-    """An order of the list: the expressions that make its key, which way, and how a cursor's text becomes a value."""
-
-    key: tuple[tuple[ColumnElement[Any], Callable[[str], Any]], ...]
-    descending: bool = False
-
-
-SEVERITY = case(
-    (Integration.status == Status.ERROR, 0),
-    (Integration.condition.is_not(None) & Integration.enabled, 1),
-    (Integration.enabled, 2),
-    else_=3,
-)
-LAST_SYNC = func.coalesce(Integration.last_sync, LONG_AGO, type_=Integration.last_sync.type)
-FAILING_SINCE = func.coalesce(Integration.failing_since, LONG_AGO, type_=Integration.failing_since.type)
-NAME, PROVIDER = Integration.name_key.expression, Integration.provider.expression
-SORTS = {
-    "name": Sort(((NAME, str),)),
-    "provider": Sort(((PROVIDER, str), (NAME, str))),
-    "status": Sort(((SEVERITY, ("0", "1", "2", "3").index), (NAME, str))),
-    "last_sync": Sort(((LAST_SYNC, cursor_moment),), descending=True),
-}
-
-NOW: BindParameter[datetime] = bindparam("now", callable_=clock.now, type_=Integration.maintenance_from.type)
-"""The moment at which a query runs."""
-STATUS_FILTERS: dict[str, ColumnElement[bool]] = {
-    "active": Integration.status == Status.ACTIVE,
-    "error": Integration.status == Status.ERROR,
-    "disabled": Integration.enabled.is_(False),
-    "unverified": (Integration.condition == Condition.UNVERIFIED) & Integration.enabled,
-    "reauth": (Integration.condition == Condition.REAUTH) & Integration.enabled,
-    "limited": (Integration.condition == Condition.LIMITED) & Integration.enabled,
-    "maintenance": (Integration.maintenance_from <= NOW) & (Integration.maintenance_until > NOW) & Integration.enabled,
-}
 
 
 def _live(organization_id: uuid.UUID) -> Select[Integration]:
@@ -118,51 +53,6 @@ def get(*, organization_id: uuid.UUID, integration_id: uuid.UUID, lock: bool = F
     if found is None:
         raise NotFound
     return found
-
-
-def search(
-    *, organization_id: uuid.UUID, filters: Filters, sort: str = "name", cursor: str = "", limit: int = PAGE
-) -> Page[Integration]:
-    """Return one page of the organization's integrations.
-
-    Raises:
-        ValueError: the cursor is not one of this list.
-    """
-    order = SORTS[sort]
-    columns = [column for column, _ in order.key] + [Integration.id]
-    query = _narrowed(_live(organization_id), filters)
-    if cursor:
-        parts = decode_cursor(cursor, len(columns))
-        values = [parse(part) for (_, parse), part in zip(order.key, parts, strict=False)] + [uuid.UUID(parts[-1])]
-        here, there = tuple_(*columns), tuple_(*values, types=[column.type for column in columns])
-        query = query.where(here < there if order.descending else here > there)
-    query = query.order_by(*(column.desc() if order.descending else column for column in columns))
-    rows = db.session.execute(query.add_columns(*columns[:-1]).limit(limit + 1)).all()
-    items = [row[0] for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(items, encode_cursor(*map(_part, rows[limit - 1][1:]), items[-1].id) if more else None)
-
-
-def _part(value: Any) -> datetime | str:
-    return value if isinstance(value, datetime) else str(value)
-
-
-def count(*, organization_id: uuid.UUID, filters: Filters) -> int:
-    """Return how many integrations the filters leave, up to paging.COUNT_LIMIT and one."""
-    return count_rows(_narrowed(_live(organization_id), filters))
-
-
-def _narrowed(query: Select[Integration], filters: Filters) -> Select[Integration]:
-    if filters.text:
-        text = filters.text.casefold()
-        slugs = [each.slug for each in catalogue.all() if text in each.name.casefold()]
-        query = query.where(or_(Integration.name_key.contains(text, autoescape=True), Integration.provider.in_(slugs)))
-    if filters.capability:
-        slugs = [each.slug for each in catalogue.all() if filters.capability in each.capabilities]
-        query = query.where(Integration.provider.in_(slugs))
-    if filters.status:
-        query = query.where(STATUS_FILTERS[filters.status])
-    return query
 
 
 def stats(*, organization_id: uuid.UUID) -> Stats:

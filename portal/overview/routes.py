@@ -19,10 +19,10 @@ from portal.database import reading, unit_of_work
 from portal.health import charts, maintenance, metrics, pulse, strips
 from portal.health import service as health
 from portal.health.service import Disabled, LogFilters
-from portal.integrations import credentials, presenting, queries, sending
+from portal.integrations import credentials, listing, presenting, queries, sending
 from portal.integrations.calls import TooBusy
+from portal.integrations.listing import PAGE, SORTS, STATUS_FILTERS, Filters, Listed
 from portal.integrations.models import Integration
-from portal.integrations.queries import PAGE, SORTS, STATUS_FILTERS, Filters
 from portal.paging import COUNT_LIMIT
 from portal.providers import catalogue
 from portal.providers.base import Report
@@ -176,14 +176,14 @@ def _board() -> dict[str, Any]:
     sort = args.get("sort", "name") if args.get("sort", "name") in SORTS else "name"
     shown = shown_rows(args.get("shown", ""), PAGE)
     try:
-        found = queries.search(
+        found = listing.search(
             organization_id=organization_id, filters=filters, sort=sort, cursor=args.get("cursor", ""), limit=shown
         )
     except ValueError:
         abort(404)
     progress = health.shown_progress(organization_id=organization_id)
     summary = _summary()
-    total = queries.count(organization_id=organization_id, filters=filters) if filters else summary["stats"].total
+    total = listing.count(organization_id=organization_id, filters=filters) if filters else summary["stats"].total
     chosen = {"q": filters.text, "capability": filters.capability, "status": filters.status, "sort": sort}
     place = {"cursor": args.get("cursor", ""), "shown": shown if shown > PAGE else ""}
     return summary | {
@@ -216,7 +216,7 @@ def _offered_capability(value: str) -> bool:
     return value in dict(presenting.capability_choices())
 
 
-def is_busy(integrations: Sequence[Integration], progress: health.Progress | None = None) -> bool:
+def is_busy(integrations: Sequence[Listed], progress: health.Progress | None = None) -> bool:
     """Return whether checks run that a page should show as they end."""
     checking = any(each.check_token or (each.last_health_check is None and each.enabled) for each in integrations)
     return checking or bool(progress and progress.remaining)

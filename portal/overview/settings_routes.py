@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from flask import request
 from flask.wrappers import Response
 
-from portal.integrations import queries
-from portal.integrations.models import Integration
-from portal.integrations.queries import Filters
+from portal.integrations import listing, queries
+from portal.integrations.listing import Filters, Listed
 from portal.integrations.sending import channel_of
 from portal.overview.routes import CALM, LIVELY, blueprint, is_busy
 from portal.providers import catalogue
@@ -35,7 +34,7 @@ class Line:
     name: str
     purpose: str
     slug: str = ""
-    integration: Integration | None = None
+    integration: Listed | None = None
     test: str = ""
 
 
@@ -54,7 +53,7 @@ ANNOUNCED = {
 def settings() -> Response:
     """Show every provider with its integrations, as a place to set them up."""
     organization_id = identity().organization_id
-    found = queries.search(organization_id=organization_id, filters=Filters(), sort="provider", limit=MOST_SHOWN)
+    found = listing.search(organization_id=organization_id, filters=Filters(), sort="provider", limit=MOST_SHOWN)
     return page(
         "overview/settings.html",
         block="board" if request.headers.get("HX-Target") == "settings" else "main",
@@ -65,7 +64,7 @@ def settings() -> Response:
     )
 
 
-def _connectable(organization_id: uuid.UUID, integrations: Sequence[Integration]) -> Iterator[Line]:
+def _connectable(organization_id: uuid.UUID, integrations: Sequence[Listed]) -> Iterator[Line]:
     """Return a line for each integration, by provider, and one for each provider that has none."""
     connected = queries.connected(organization_id=organization_id)  # of a long list some providers are not in sight
     for provider in catalogue.all():

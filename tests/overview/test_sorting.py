@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 
 from portal.database import reading, unit_of_work
-from portal.integrations import queries
+from portal.integrations import listing
+from portal.integrations.listing import LONG_AGO, SORTS, Filters, Listed
 from portal.integrations.models import Condition, Integration, Status
-from portal.integrations.queries import LONG_AGO, SORTS, Filters
 from portal.overview import routes
 from tests.support.integrations import add_integration, make_integration
 from tests.support.people import Browser, Team, make_team
@@ -21,7 +21,7 @@ NOW = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
 LETTERS = ["a", "B", "ä", "Z", "ß", "株", "😀", "1", "10", "2", "_", " x", "%"]
 
 
-def severity(row: Integration) -> int:
+def severity(row: Listed) -> int:
     if row.status == Status.ERROR:
         return 0
     if row.condition is not None and row.enabled:
@@ -29,7 +29,7 @@ def severity(row: Integration) -> int:
     return 2 if row.enabled else 3
 
 
-KEYS: dict[str, Callable[[Integration], Any]] = {
+KEYS: dict[str, Callable[[Listed], Any]] = {
     "name": lambda row: (row.name_key, row.id),
     "provider": lambda row: (row.provider, row.name_key, row.id),
     "status": lambda row: (severity(row), row.name_key, row.id),
@@ -56,14 +56,14 @@ def fill(app: Flask, team: Team, seed: int, count: int) -> None:
             add_integration(team.admin, f"{name} {number}", **columns(source))
 
 
-def pages(app: Flask, team: Team, sort: str, limit: int, filters: Filters = Filters()) -> list[Integration]:  # noqa: B008 - frozen
+def pages(app: Flask, team: Team, sort: str, limit: int, filters: Filters = Filters()) -> list[Listed]:  # noqa: B008 - frozen
     """Return all pages, one after the other."""
-    found: list[Integration] = []
+    found: list[Listed] = []
     cursor: str | None = ""
     with app.app_context():
         while cursor is not None:
             with reading():
-                page = queries.search(
+                page = listing.search(
                     organization_id=team.organization_id, filters=filters, sort=sort, cursor=cursor, limit=limit
                 )
             assert len(page.items) <= limit
@@ -139,12 +139,12 @@ def test_a_row_that_moves_between_two_pages_ends_no_list(app: Flask, team: Team)
     fill(app, team, seed=3, count=20)
     with app.app_context():
         with reading():
-            first = queries.search(organization_id=team.organization_id, filters=Filters(), limit=10)
+            first = listing.search(organization_id=team.organization_id, filters=Filters(), limit=10)
         assert first.next_cursor
         with unit_of_work() as session:
             session.get_one(Integration, first.items[-1].id).name_key = "zzz"
         with reading():
-            rest = queries.search(
+            rest = listing.search(
                 organization_id=team.organization_id, filters=Filters(), limit=50, cursor=first.next_cursor
             )
     assert {each.id for each in rest.items} >= {each.id for each in pages(app, team, "name", 100)[9:19]}
