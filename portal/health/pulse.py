@@ -58,22 +58,22 @@ class Pulse:
 def read() -> Pulse:
     """Return how the checks of all organizations do."""
     now = clock.now()
-    due = next(iter(_OLDEST.all(lambda at: at)), None)
+    [(due, last)] = _READ.all(lambda *row: row)
     # A clock that was set back leaves notes in the future: they say as much as those of this moment.
-    last = next(iter(_LAST_LOOK.all(lambda at: at)), None)
     last = min(last, now) if last else None
     late = max(now - due, timedelta(0)) if due else timedelta(0)
     return Pulse(late=late, last_look=last, stale=last is None or now - last > STALE)
 
 
-# Every open page asks for these again and again.
-_OLDEST: Final = Prepared(
+_OLDEST: Final = (
     select(Integration.next_check_at)
     .where(Integration.next_check_at.is_not(None), *LIVE)
     .order_by(Integration.next_check_at)
     .limit(1)
 )
-_LAST_LOOK: Final = Prepared(select(func.max(SchedulerTick.at, type_=SchedulerTick.at.type)))
+_LAST_LOOK: Final = select(func.max(SchedulerTick.at, type_=SchedulerTick.at.type))
+# Every open page asks for both again and again.
+_READ: Final = Prepared(select(_OLDEST.scalar_subquery(), _LAST_LOOK.scalar_subquery()))
 
 
 def note() -> None:

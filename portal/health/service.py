@@ -4,8 +4,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, tuple_, update
 
 from portal import clock
 from portal.accounts.models import Organization
@@ -18,6 +19,7 @@ from portal.integrations.models import CheckKind, Integration
 from portal.integrations.service import WAKE
 from portal.paging import Page, count_rows, cursor_moment, decode_cursor, encode_cursor
 from portal.plans import aside
+from portal.prepared import Prepared
 from portal.providers.base import Report
 
 PAGE = 25
@@ -90,7 +92,7 @@ def check_all(*, organization_id: uuid.UUID, asked_by: str) -> HealthCheckRun:
     db.session.execute(lock)
     running = current_run(organization_id=organization_id)
     if running and progress(running).remaining:
-        return running
+        return db.session.get_one(HealthCheckRun, running.id)
     run = HealthCheckRun(
         id=new_id(), organization_id=organization_id, total=0, started_by=asked_by[:100], started_at=clock.now()
     )
@@ -117,17 +119,29 @@ def check_all(*, organization_id: uuid.UUID, asked_by: str) -> HealthCheckRun:
     return run
 
 
-def current_run(*, organization_id: uuid.UUID) -> HealthCheckRun | None:
+class Run(NamedTuple):
+    """A "Health check all", as far as its progress asks."""
+
+    id: uuid.UUID
+    total: int
+    started_at: datetime
+
+
+def current_run(*, organization_id: uuid.UUID) -> Run | None:
     """Return the newest "Health check all" of the last hours."""
-    return db.session.scalar(
-        select(HealthCheckRun)
-        .where(
-            HealthCheckRun.organization_id == organization_id,
-            HealthCheckRun.started_at > clock.now() - RUN_LASTS,
-        )
-        .order_by(HealthCheckRun.started_at.desc())
-        .limit(1)
+    return next(iter(_NEWEST_RUN.all(Run, of=organization_id, since=clock.now() - RUN_LASTS)), None)
+
+
+# Every open dashboard asks for it again and again.
+_NEWEST_RUN: Final = Prepared(
+    select(HealthCheckRun.id, HealthCheckRun.total, HealthCheckRun.started_at)
+    .where(
+        HealthCheckRun.organization_id == bindparam("of", type_=HealthCheckRun.organization_id.type),
+        HealthCheckRun.started_at > bindparam("since", type_=HealthCheckRun.started_at.type),
     )
+    .order_by(HealthCheckRun.started_at.desc())
+    .limit(1)
+)
 
 
 def shown_progress(*, organization_id: uuid.UUID) -> Progress | None:
@@ -139,7 +153,7 @@ def shown_progress(*, organization_id: uuid.UUID) -> Progress | None:
     return found if found.remaining or run.started_at > clock.now() - RUN_IS_SHOWN else None
 
 
-def progress(run: HealthCheckRun) -> Progress:
+def progress(run: HealthCheckRun | Run) -> Progress:
     """Count how far a run has come."""
     remaining = db.session.scalar(
         select(func.count()).select_from(Integration).where(Integration.next_check_run_id == run.id)

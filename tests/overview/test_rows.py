@@ -53,7 +53,7 @@ def test_a_row_is_what_is_stored(app: Flask, team: Team) -> None:
         with app.app_context(), reading():
             found = listing.search(organization_id=team.organization_id, filters=filters).items
         assert {each.id: each._asdict() for each in found} == expected
-    assert [each.in_maintenance(NOW) for each in found] == [True, False]
+        assert {each.name: each.in_maintenance(NOW) for each in found} == {"Relay": False, "Other relay": True}
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
