@@ -169,9 +169,15 @@ def _insert(cursor: DBAPICursor, write: Callable[[int], str], rows: Sequence[tup
 
 def _by_place(compiled: Any) -> tuple[str, list[str]]:
     """Return the text of a statement with its parameters by place, and their names in that order."""
+    text, names = str(compiled), compiled.positiontup
+    if compiled.literal_execute_params:  # values that an index is told by, written into the text
+        written = compiled.construct_expanded_state(
+            {name: None for name, bind in compiled.binds.items() if bind.required}
+        )
+        text, names = written.statement, written.positiontup
     if compiled.positional:
-        return str(compiled), list(compiled.positiontup)
-    return _NAMED.sub("%s", str(compiled)), _NAMED.findall(str(compiled))
+        return text, list(names)
+    return _NAMED.sub("%s", text), _NAMED.findall(text)
 
 
 def _from_arrays(statement: Any, names: Sequence[str]) -> Insert:

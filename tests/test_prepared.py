@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from portal.database import db, new_id, unit_of_work
+from portal.database import connection, db, new_id, unit_of_work
 from portal.prepared import Prepared
 from portal.webhooks.models import Event
 from tests.support.people import Team
@@ -29,6 +29,12 @@ READ = Prepared(
     select(Event.id, Event.event_id, Event.body, Event.decisions, Event.occurred_at)
     .where(Event.organization_id == bindparam("of", type_=Event.organization_id.type))
     .order_by(Event.id)
+)
+WRITTEN = bindparam("written", "job.closed", Event.event_type.type, literal_execute=True)
+CLOSED = Prepared(
+    select(Event.event_id).where(
+        Event.event_type == WRITTEN, Event.organization_id == bindparam("of", type_=Event.organization_id.type)
+    )
 )
 MOVE = Prepared(update(Event).where(Event.id == bindparam("which")).values(event_type=bindparam("to"), source="portal"))
 AT = datetime(2026, 3, 1, 10, 30, 0, 123456, tzinfo=timezone(timedelta(hours=10)))
@@ -53,6 +59,15 @@ def test_what_goes_in_comes_out(app: Flask, team: Team) -> None:
     assert found == [(each["id"], each["event_id"], b"\x00\xff", each["decisions"], AT) for each in rows]
     assert all(isinstance(each[0], uuid.UUID) and each[4].tzinfo is UTC for each in found)
     assert [(each.event_type, each.source, each.occurred_at) for each in stored] == [("job.closed", "portal", AT)] * 2
+
+
+def test_a_value_that_is_written_into_the_text_stands_there(app: Flask, team: Team) -> None:
+    with app.app_context(), unit_of_work():
+        INSERT.many([row(team, "one"), row(team, "two") | {"event_type": "job.closed"}])
+        assert CLOSED.all(str, of=team.organization_id) == ["two"]
+        compiled = CLOSED._for(connection())
+    assert "event_type = 'job.closed'" in compiled.text
+    assert compiled.names == ["of"]
 
 
 @pytest.mark.parametrize("count", [63, 64, 131])

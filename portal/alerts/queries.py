@@ -104,10 +104,9 @@ def critical(*, organization_id: uuid.UUID, limit: int) -> Sequence[Alert]:
     return found
 
 
-def count_critical(*, organization_id: uuid.UUID, open_only: bool = False) -> int:
-    """Return how many critical alerts are not resolved, or, of these, how many nobody has acknowledged."""
-    statement = _COUNT_OPEN if open_only else _COUNT_CRITICAL
-    return next(iter(statement.all(int, of=organization_id)))
+def count_critical(*, organization_id: uuid.UUID) -> int:
+    """Return how many critical alerts are not resolved."""
+    return next(iter(_COUNT_CRITICAL.all(int, of=organization_id)))
 
 
 # Made once, since every open page asks for it again and again.
@@ -122,15 +121,16 @@ _CRITICAL: Final = (
 )  # fmt: skip
 
 
-def _counting(*states: AlertState) -> Prepared:
-    """Return the statement that counts critical alerts; every page asks for it."""
+def _counting(*states: AlertState) -> Select[int]:
+    """Return the statement that counts critical alerts of the organization that is given as `of`."""
     mine = Alert.organization_id == bindparam("of", type_=Alert.organization_id.type)
     wanted = (mine, UNRESOLVED, Alert.severity == Severity.CRITICAL, or_(*(Alert.state == each for each in states)))
-    return Prepared(counting(select(Alert.id).where(*wanted)))
+    return counting(select(Alert.id).where(*wanted))
 
 
-_COUNT_OPEN: Final = _counting(AlertState.OPEN)
-_COUNT_CRITICAL: Final = _counting(AlertState.OPEN, AlertState.ACKNOWLEDGED)
+CRITICAL_OPEN: Final = _counting(AlertState.OPEN)
+"""Counts those that nobody has acknowledged."""
+_COUNT_CRITICAL: Final = Prepared(_counting(AlertState.OPEN, AlertState.ACKNOWLEDGED))
 
 
 def of_integration(*, organization_id: uuid.UUID, integration_id: uuid.UUID) -> Alert | None:

@@ -148,21 +148,13 @@ def taken_names(*, organization_id: uuid.UUID, provider: str) -> set[str]:
     return set(db.session.scalars(query))
 
 
-def count_sandbox(*, organization_id: uuid.UUID) -> int:
-    """Return how many integrations point at the sandbox."""
-    return next(iter(_SANDBOX.all(int, of=organization_id)))
-
-
-def count_failing(*, organization_id: uuid.UUID) -> int:
-    """Return how many integrations are in error."""
-    return next(iter(_FAILING.all(int, of=organization_id)))
-
-
-def _counted(condition: ColumnElement[bool]) -> Prepared:
-    """Return the statement that counts integrations; every page asks for it."""
+def _counted(condition: ColumnElement[bool]) -> Select[int]:
+    """Return the statement that counts integrations of the organization that is given as `of`."""
     mine = Integration.organization_id == bindparam("of", type_=Integration.organization_id.type)
-    return Prepared(counting(select(Integration).where(mine, Integration.deleted_at.is_(None), condition)))
+    return counting(select(Integration).where(mine, Integration.deleted_at.is_(None), condition))
 
 
-_SANDBOX: Final = _counted(Integration.sandbox.expression)
-_FAILING: Final = _counted(STATUS_FILTERS["error"])
+SANDBOXED: Final = _counted(Integration.sandbox.expression)
+"""Counts those that point at the sandbox."""
+FAILING: Final = _counted(STATUS_FILTERS["error"])
+"""Counts those in error."""

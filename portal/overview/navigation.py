@@ -1,17 +1,13 @@
 """The navigation: which pages there are for whom, where the viewer is, and what waits."""
 
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from flask import request, url_for
 
-from portal.alerts import queries as alerts
-from portal.integrations import queries
+from portal.overview import counts
 from portal.paging import COUNT_LIMIT
 from portal.web.access import Role, signed_in
-from portal.webhooks import dead_letter_queries
-from portal.webhooks.dead_letter_queries import DeadLetterFilters
 
 
 @dataclass(frozen=True)
@@ -71,10 +67,8 @@ def navigation() -> dict[str, Any]:
     who = signed_in()
     if who is None or who.role is Role.AGENT or not who.two_factor_enrolled:
         return {"nav_groups": [], "sandbox_banner": ""}
-    sandboxed = queries.count_sandbox(organization_id=who.organization_id)
-    failing = queries.count_failing(organization_id=who.organization_id)
+    sandboxed, failing, critical, dead = counts.of(who.organization_id)
     first = _entry(HEALTH[0]) | {"count": min(failing, COUNT_LIMIT) or None, "count_noun": "in error", "tone": "err"}
-    critical = alerts.count_critical(organization_id=who.organization_id, open_only=True)
     second = _entry(HEALTH[1]) | {"count": min(critical, COUNT_LIMIT) or None, "count_noun": "open", "tone": "err"}
     second["key"] = "alerts"  # by which what a page fetches anew finds it
     groups = [
@@ -83,7 +77,7 @@ def navigation() -> dict[str, Any]:
             "items": [first, second, *(_entry(each) for each in (*HEALTH[2:], MESSAGES))],
             "collapsed": False,
         },
-        {"title": "Webhooks", "items": _webhooks(who.organization_id), "collapsed": False},
+        {"title": "Webhooks", "items": _webhooks(dead), "collapsed": False},
         {"title": "Settings", "items": [_entry(each) for each in SETTINGS], "collapsed": not _in(SETTINGS)},
     ]
     banner = ""
@@ -93,9 +87,8 @@ def navigation() -> dict[str, Any]:
     return {"nav_groups": groups, "sandbox_banner": banner}
 
 
-def _webhooks(organization_id: uuid.UUID) -> list[dict[str, Any]]:
+def _webhooks(dead: int) -> list[dict[str, Any]]:
     entries = {each.label: _entry(each) for each in WEBHOOKS}
-    dead = dead_letter_queries.count(organization_id=organization_id, filters=DeadLetterFilters())
     entries["Dead letters"] |= {"count": min(dead, COUNT_LIMIT) or None, "count_noun": "waiting"}
     return list(entries.values())
 

@@ -88,8 +88,8 @@ def test_a_database_that_does_not_answer_is_said_so_even_to_people_known_before(
         raise OperationalError("SELECT 1", {}, Exception("the server closed the connection"))
 
     monkeypatch.setattr("portal.integrations.queries.stats", fail)
-    monkeypatch.setattr("portal.integrations.queries.count", fail)
-    monkeypatch.setattr("portal.integrations.queries.count_sandbox", fail)
+    monkeypatch.setattr("portal.integrations.listing.count", fail)
+    monkeypatch.setattr("portal.overview.counts.of", fail)
     page, fragment = admin.get("/admin/integrations"), admin.get("/admin/integrations", htmx=True)
     for answer in (page, fragment):
         assert answer.status_code == 503
@@ -107,7 +107,7 @@ def test_a_broken_database_ends_in_a_page_whatever_breaks(
     def unexpected() -> NoReturn:
         raise LookupError
 
-    monkeypatch.setattr("portal.integrations.queries.count_sandbox", fail)
+    monkeypatch.setattr("portal.overview.counts.of", fail)
     breaks(app, unexpected)
     answer = admin.get("/")
     assert answer.status_code == 500
