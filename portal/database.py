@@ -185,11 +185,15 @@ def glancing() -> Iterator[None]:
     if in_transaction():
         raise RuntimeError("a transaction is already under way")
     with db.engine.connect() as opened:
-        held = _held.set([opened])
+        held, raw = _held.set([opened]), opened.connection.driver_connection
+        if isinstance(raw, psycopg.Connection):
+            raw.autocommit = True  # a transaction around one statement would take two round trips
         try:
             yield
         finally:
             _held.reset(held)
+            if isinstance(raw, psycopg.Connection) and not raw.closed:
+                raw.autocommit = False
 
 
 @contextmanager

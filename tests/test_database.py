@@ -6,19 +6,32 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import DateTime, literal, select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy import DateTime, func, literal, literal_column, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from portal import clock, database
 from portal.accounts.models import Organization, ThrottleBucket
-from portal.database import db, in_transaction, new_id, on_wake, reading, unit_of_work, wake_after_commit
+from portal.database import (
+    connection,
+    db,
+    glancing,
+    in_transaction,
+    new_id,
+    on_wake,
+    reading,
+    unit_of_work,
+    wake_after_commit,
+)
 from portal.integrations.models import Integration
 from portal.paging import decode_cursor, encode_cursor
+from portal.prepared import Prepared
 from tests.support.integrations import make_integration
 from tests.support.people import Browser, Team
 
@@ -334,3 +347,39 @@ def test_a_connection_that_died_while_it_lay_idle_is_made_anew(app: Flask, monke
             other.execute("SELECT pg_terminate_backend(%s, 5000)", (died,))
         with reading() as session:
             assert session.scalar(text("SELECT pg_backend_pid()")) != died
+
+
+PID = Prepared(select(func.pg_backend_pid()))
+WRONG = Prepared(select(literal_column("1 / 0")))
+
+
+def driver() -> Any:
+    """Return PostgreSQL's own connection of the transaction or glance under way."""
+    return connection().connection.driver_connection
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_a_glance_begins_no_transaction_and_leaves_its_connection_as_it_was(app: Flask) -> None:
+    with app.app_context():
+        for statement in (PID, WRONG):
+            with suppress(DBAPIError), glancing():
+                used = driver()
+                statement.all(int)
+                assert used.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+            assert not used.autocommit
+        with reading() as session:
+            assert session.scalar(text("SELECT 1")) == 1
+            assert driver().info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_a_glance_at_a_database_that_is_gone_ends_in_its_error(app: Flask) -> None:
+    def glance() -> None:
+        with glancing():
+            [here] = PID.all(int)
+            with psycopg.connect(**db.engine.dialect.create_connect_args(db.engine.url)[1], autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", (here,))
+            PID.all(int)
+
+    with app.app_context(), pytest.raises(OperationalError):
+        glance()
