@@ -1,73 +1,103 @@
-"""The strip of 30 days and the uptime in each row of a list: what is rolled up, and today from the last check."""
+"""The strip of 30 days and the uptime in each row of a list: what is rolled up, and today from the last check.
+
+A list has thousands of days. The database adds them up to a row for each integration, in which the states of the days
+are the digits of a number.
+"""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import select, type_coerce
-from sqlalchemy.types import NullType
+from sqlalchemy import BigInteger, Integer, bindparam, case, cast, func, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from portal import clock
-from portal.database import db
 from portal.health import charts, metrics, rollups
 from portal.health.charts import MiniStrip
 from portal.health.figures import Figures
 from portal.health.models import HealthRollup, LogStatus, Span
 from portal.integrations.listing import Listed
 from portal.integrations.models import Integration
+from portal.prepared import Prepared
 
 DAYS: Final = 30
-_STATES: Final = {LogStatus.SUCCESS: "ok", LogStatus.FAILURE: "warn", LogStatus.LIMITED: "ok"}
+AT_ONCE: Final = 25
+"""Integrations are asked for by so many, so that there are few statements; the last one stands for who is missing."""
+_TODAY: Final = {LogStatus.SUCCESS: "ok", LogStatus.FAILURE: "warn", LogStatus.LIMITED: "ok"}
+STATES: Final = ("none", "ok", "warn", "err")
+"""Of a day, by its digit."""
+BITS: Final = 2
+"""Of a digit; those of all days fit into a whole number of 64 bits."""
 _row = HealthRollup
-# A list has thousands of these rows: they stay as the driver gives them, and are found by what it would give.
-_COLUMNS: Final = (
-    type_coerce(_row.integration_id, NullType()), type_coerce(_row.start, NullType()),
-    _row.failures, _row.observed_ms, _row.down_ms,
-)  # fmt: skip
+# As metrics.bar() has it.
+_DIGIT: Final = case(
+    (_row.observed_ms == 0, STATES.index("none")),
+    (_row.down_ms > metrics.DOWN_LONG * 1000, STATES.index("err")),
+    ((_row.failures > 0) | (_row.down_ms > 0), STATES.index("warn")),
+    else_=STATES.index("ok"),
+)
+_FIRST: Final = bindparam("first", type_=_row.start.type)
+
+
+class _days_since(FunctionElement[int]):  # noqa: N801 - is written like a function
+    """How many days lie between two midnights: `_days_since(first, later)`."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(_days_since, "sqlite")
+def _by_julian_day(element: _days_since, compiler: Any, **kw: Any) -> str:
+    first, later = (compiler.process(each, **kw) for each in element.clauses)
+    return f"CAST(julianday({later}) - julianday({first}) + 0.5 AS INTEGER)"
+
+
+@compiles(_days_since, "postgresql")
+def _by_seconds(element: _days_since, compiler: Any, **kw: Any) -> str:
+    first, later = (compiler.process(each, **kw) for each in element.clauses)
+    return f"CAST(extract(epoch FROM {later} - {first}) / 86400 AS INTEGER)"
 
 
 def of(integrations: Sequence[Integration | Listed]) -> dict[uuid.UUID, MiniStrip]:
     """Return the strip of each integration. The hour that is not rolled up yet shows only as today's bar."""
+    if not integrations:
+        return {}
     now = clock.now()
+    ids = [each.id for each in integrations]
+    ids += ids[-1:] * (-len(ids) % AT_ONCE)
+    asked = {f"id_{number}": each for number, each in enumerate(ids)}
     first = rollups.day_of(now) - timedelta(days=DAYS - 1)
-    places = _places(first)
-    found: dict[Any, list[tuple[int, int, int, int]]] = {}
-    for each, start, *figures in db.session.execute(_of([each.id for each in integrations], first, now)):
-        found.setdefault(each, []).append((places[start], *figures))
-    return {
-        each.id: _strip(found.get(each.id) or found.get(each.id.hex) or [], _today(each, now)) for each in integrations
-    }
+    rows = _sums(len(ids)).all(lambda *row: row, first=first, now=now, **asked)
+    sums = {each: (observed, down, digits) for each, observed, down, digits in rows}
+    return {each.id: _strip(*sums.get(each.id, (0, 0, 0)), _today(each, now)) for each in integrations}
 
 
-def _of(ids: Sequence[uuid.UUID], first: datetime, now: datetime) -> Any:
-    key = (_row.integration_id, _row.span, _row.start)
-    return (
-        select(*_COLUMNS)
-        .where(_row.integration_id.in_(ids), _row.span == Span.DAY, _row.start >= first, _row.start <= now)
-        .order_by(*key)  # else SQLite would go by age, over all rows
+@cache
+def _sums(count: int) -> Prepared:
+    ids = [bindparam(f"id_{number}", type_=_row.integration_id.type) for number in range(count)]
+    digit = cast(_DIGIT, BigInteger).bitwise_lshift(BITS * _days_since(_FIRST, _row.start))
+    until = bindparam("now", type_=_row.start.type)
+    return Prepared(
+        select(
+            _row.integration_id, func.sum(_row.observed_ms), func.sum(_row.down_ms), cast(func.sum(digit), BigInteger)
+        )
+        .where(_row.integration_id.in_(ids), _row.span == Span.DAY, _row.start >= _FIRST, _row.start <= until)
+        .group_by(_row.integration_id, _row.span)  # the key's order: SQLite would go by age, over all rows
     )
-
-
-def _places(first: datetime) -> Mapping[Any, int]:
-    """Return the place of each day by its start as PostgreSQL's driver gives it, and as SQLite's does."""
-    starts = [first + timedelta(days=number) for number in range(DAYS)]
-    return {
-        written: place for place, start in enumerate(starts) for written in (start, f"{start:%Y-%m-%d %H:%M:%S.%f}")
-    }
 
 
 def _today(integration: Integration | Listed, now: datetime) -> str:
     """Return what the last check says of today, as long as nothing of today is rolled up."""
     at, status = integration.last_health_check, integration.last_health_check_status
     fresh = at is not None and at >= rollups.day_of(now) and not integration.in_maintenance(at)
-    return _STATES[LogStatus(status)] if fresh and status else "none"
+    return _TODAY[LogStatus(status)] if fresh and status else "none"
 
 
-def _strip(days: Sequence[tuple[int, int, int, int]], today: str) -> MiniStrip:
-    bars, observed, down = ["none"] * (DAYS - 1) + [today], 0, 0
-    for place, failures, observed_ms, down_ms in days:
-        if observed_ms:
-            bars[place] = metrics.state_of(failures, down_ms / 1000)
-        observed, down = observed + observed_ms, down + down_ms
-    return charts.mini(bars, Figures(observed=observed / 1000, down=down / 1000).uptime_pct)
+def _strip(observed_ms: int, down_ms: int, digits: int, today: str) -> MiniStrip:
+    bars = [STATES[digits >> BITS * place & 3] for place in range(DAYS)]
+    if bars[-1] == "none":
+        bars[-1] = today
+    return charts.mini(bars, Figures(observed=observed_ms / 1000, down=down_ms / 1000).uptime_pct)
