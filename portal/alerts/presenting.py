@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 
@@ -16,7 +16,6 @@ from portal.alerts.rules import LABELS
 from portal.alerts.service import is_muted
 from portal.database import db
 from portal.integrations import queries as integrations
-from portal.integrations.models import Integration
 from portal.paging import COUNT_LIMIT
 from portal.web.filters import lower_first
 from portal.webhooks.models import Delivery
@@ -35,11 +34,18 @@ HAPPENED: Final = {
 """Kind of change → words, tone and icon."""
 
 
+class Named(NamedTuple):
+    """An integration, as far as pages say which one it is."""
+
+    id: uuid.UUID
+    name: str
+
+
 @dataclass(frozen=True)
 class About:
     """What an alert is about, as it is now."""
 
-    integration: Integration | None = None
+    integration: Named | None = None
     waiting: int = 0
     """Deliveries that wait for a webhook."""
 
@@ -86,7 +92,8 @@ def ending(alert: Alert) -> str:
 def about(organization_id: uuid.UUID, alerts: Collection[Alert]) -> dict[uuid.UUID, About]:
     """Return what the alerts are about, by their ids; what was deleted is not there."""
     wanted = {each.integration_id for each in alerts if each.integration_id}
-    live = {each.id: each for each in integrations.of_ids(organization_id=organization_id, ids=wanted)}
+    named = integrations.names(organization_id=organization_id, ids=wanted)
+    live = {each: Named(each, name) for each, (name, exists) in named.items() if exists}
     hooks = {each.webhook_id for each in alerts if each.webhook_id and each.resolved_at is None}
     waiting = {each: _waiting(each) for each in hooks}
     return {

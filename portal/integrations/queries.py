@@ -1,7 +1,7 @@
 """Reading integrations: one, some, how many of each kind. Always within one organization."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,12 +130,6 @@ def names(*, organization_id: uuid.UUID, ids: set[uuid.UUID]) -> dict[uuid.UUID,
         aside(Integration.organization_id) == organization_id, Integration.id.in_(ids)
     )
     return {row_id: (name, bool(live)) for row_id, name, live in db.session.execute(query)} if ids else {}
-
-
-def of_ids(*, organization_id: uuid.UUID, ids: Collection[uuid.UUID]) -> Sequence[Integration]:
-    """Return those of the integrations that the organization has and that were not deleted."""
-    mine = (aside(Integration.organization_id) == organization_id, Integration.deleted_at.is_(None))
-    return db.session.scalars(select(Integration).where(Integration.id.in_(ids), *mine)).all() if ids else []
 
 
 def taken_names(*, organization_id: uuid.UUID, provider: str) -> set[str]:
