@@ -5,7 +5,6 @@ Histograms of different stretches can be added, and percentiles of the sum are a
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -48,7 +47,7 @@ class Figures:
     failures: int = 0
     observed: float = 0.0
     down: float = 0.0
-    histogram: Counter[int] = field(default_factory=Counter)
+    histogram: dict[int, int] = field(default_factory=dict)
     maintenance: float = 0.0
 
     def add(self, other: Self) -> None:
@@ -58,14 +57,16 @@ class Figures:
         self.observed += other.observed
         self.down += other.down
         self.maintenance += other.maintenance
-        self.histogram.update(other.histogram)
+        for each, count in other.histogram.items():
+            self.histogram[each] = self.histogram.get(each, 0) + count
 
     def note(self, check: Check) -> None:
         """Count a check."""
         self.checks += 1
         self.failures += check.status == LogStatus.FAILURE
         if check.status == LogStatus.SUCCESS and check.milliseconds is not None:
-            self.histogram[bucket(check.milliseconds)] += 1
+            each = bucket(check.milliseconds)
+            self.histogram[each] = self.histogram.get(each, 0) + 1
 
     @property
     def uptime_pct(self) -> float | None:

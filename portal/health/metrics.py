@@ -1,14 +1,14 @@
 """What the checks of an integration say over a window of time: uptime, failures, response times."""
 
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Final
 
 from portal import clock
 from portal.health import rollups
-from portal.health.figures import Check, Figures
+from portal.health.figures import Figures
 from portal.health.models import Span
 from portal.integrations.models import Integration
 
@@ -68,16 +68,17 @@ def parts(*, integration: Integration, window: str) -> list[Part]:
 
     A window begins with the hour, or the day of 30 and more, in which its first moment falls.
     """
-    now, span = clock.now(), _SPANS[window]
-    found = _parts([integration.id], integration.organization_id, span, _start(window, now), now)
-    return found.get(integration.id, [])
+    now = clock.now()
+    start = _start(window, now)
+    return _parts(integration, _SPANS[window], start, now, _since(integration, start, now))
 
 
 def parts_of_all(*, integration: Integration) -> dict[str, list[Part]]:
     """Return the parts of every window, read once for hours and once for days."""
     now, found = clock.now(), {}
+    since = _since(integration, _start("90d", now), now)
     for longest in ("7d", "90d"):
-        every = parts(integration=integration, window=longest)
+        every = _parts(integration, _SPANS[longest], _start(longest, now), now, since)
         for window in (each for each, span in _SPANS.items() if span is _SPANS[longest]):
             start = _start(window, now)
             found[window] = [each for each in every if each[0] >= start]
@@ -92,21 +93,15 @@ def total(parts: Sequence[Part]) -> Metrics:
     return _metrics(whole)
 
 
-def days(
-    *, organization_id: uuid.UUID, integration_ids: Sequence[uuid.UUID], count: int = BARS
-) -> dict[uuid.UUID, list[Figures | None]]:
-    """Return the figures of the last days of several integrations, today's last; None for days without any.
+def days(parts: Sequence[Part], *, count: int = BARS) -> list[Figures | None]:
+    """Return the figures of the last days, today's last; None for days without any.
 
-    Response times are left out of those that are over.
+    Args:
+        parts: days, as parts() returns them.
+        count: how many.
     """
-    now = clock.now()
-    today = rollups.day_of(now)
-    first = today - timedelta(days=count - 1)
-    found = _parts(integration_ids, organization_id, Span.DAY, first, now, histograms=False)
-    of_days = {each: dict(found.get(each, [])) for each in integration_ids}
-    return {
-        each: [of_days[each].get(first + timedelta(days=number)) for number in range(count)] for each in integration_ids
-    }
+    first, found = rollups.day_of(clock.now()) - timedelta(days=count - 1), dict(parts)
+    return [found.get(first + timedelta(days=number)) for number in range(count)]
 
 
 def bar(figures: Figures | None) -> str:
@@ -146,32 +141,22 @@ def _metrics(whole: Figures) -> Metrics:
     )
 
 
-def _parts(
-    ids: Sequence[uuid.UUID], organization_id: uuid.UUID, span: Span, start: datetime, now: datetime, *,
-    histograms: bool = True,
-) -> dict[uuid.UUID, list[Part]]:  # fmt: skip
-    """Return what is rolled up, and what came since, of each integration by its hour or day."""
-    found: dict[uuid.UUID, dict[datetime, Figures]] = {}
-    for integration_id, begin, figures in rollups.read(ids, span, start, now, histograms=histograms):
-        found.setdefault(integration_id, {})[begin] = figures
-    for integration_id, hour, figures in _since(ids, organization_id, start, now):
+def _parts(integration: Integration, span: Span, start: datetime, now: datetime, since: Sequence[Part]) -> list[Part]:
+    """Return what is rolled up, and what came since, by its hour or day."""
+    found = {begin: figures for _, begin, figures in rollups.read([integration.id], span, start, now)}
+    for hour, figures in since:
         begin = hour if span is Span.HOUR else rollups.day_of(hour)
-        found.setdefault(integration_id, {}).setdefault(begin, Figures()).add(figures)
-    return {each: sorted(of_times.items()) for each, of_times in found.items()}
+        if begin >= start:
+            found.setdefault(begin, Figures()).add(figures)
+    return sorted(found.items(), key=itemgetter(0))
 
 
-def _since(
-    ids: Sequence[uuid.UUID], organization_id: uuid.UUID, start: datetime, now: datetime
-) -> Iterator[tuple[uuid.UUID, datetime, Figures]]:
-    """Return the hours that are not rolled up yet, from the logs."""
-    begin = max(start, rollups.folded_until(organization_id) or start)
-    checks: dict[uuid.UUID, list[Check]] = {}
-    for integration_id, check in rollups.checks_between(ids, begin, now):
-        checks.setdefault(integration_id, []).append(check)
-    windows = rollups.windows_between(list(checks), begin, now) if checks else {}
-    for integration_id, mine in checks.items():
-        for hour, figures in rollups.hours(mine, begin, now, windows.get(integration_id, ())):
-            yield integration_id, hour, figures
+def _since(integration: Integration, start: datetime, now: datetime) -> list[Part]:
+    """Return the hours from a start that are not rolled up yet, from the logs."""
+    begin = max(start, rollups.folded_until(integration.organization_id) or start)
+    checks = [check for _, check in rollups.checks_between([integration.id], begin, now)]
+    windows = rollups.windows_between([integration.id], begin, now) if checks else {}
+    return list(rollups.hours(checks, begin, now, windows.get(integration.id, ())))
 
 
 def is_hourly(window: str) -> bool:

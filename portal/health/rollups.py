@@ -5,13 +5,13 @@ A job folds whole hours from the logs, some integrations in a transaction. What 
 
 import logging
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from functools import cache
+from itertools import groupby, repeat
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, null, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select
 
 from portal import clock, progress
 from portal.accounts.models import Organization
@@ -21,6 +21,7 @@ from portal.health.figures import LONGEST_GAP, Check, Figures, fold
 from portal.health.models import HealthLog, HealthRollup, Span
 from portal.health.windows import Stretch
 from portal.integrations.models import Integration
+from portal.prepared import Prepared
 
 log = logging.getLogger("portal.health")
 JOB: Final = "health-rollups"
@@ -30,6 +31,8 @@ SETTLED: Final = timedelta(minutes=2)
 """How long after its end an hour is folded: a check that began in it may still report."""
 AT_ONCE: Final = 200
 """Integrations that one transaction folds."""
+ROUND: Final = 25
+"""Rollups of several integrations are asked for by multiples of so many."""
 
 
 def fold_due(most: timedelta = DAY) -> int:
@@ -175,35 +178,54 @@ def _days(integration_ids: Sequence[uuid.UUID], start: datetime, end: datetime) 
 
 
 def read(
-    integration_ids: Sequence[uuid.UUID], span: Span, start: datetime, end: datetime, *, histograms: bool = True
+    integration_ids: Sequence[uuid.UUID], span: Span, start: datetime, end: datetime
 ) -> list[tuple[uuid.UUID, datetime, Figures]]:
     """Return rollups of integrations that begin within a stretch, of each oldest first.
 
     Args:
-        integration_ids: whose.
+        integration_ids: whose; at least one.
         span: hours or days.
         start: of the first.
         end: before which they begin.
-        histograms: whether response times are wanted; a strip of bars does without.
     """
+    asked = numbered(integration_ids)
+    return _stored(len(asked)).all(_figures, span=span, first=start, end=end, **asked)
+
+
+def numbered(ids: Sequence[uuid.UUID]) -> dict[str, uuid.UUID]:
+    """Return ids by their names in a statement, see among(): one, or the last one again and again up to a round number.
+
+    So there are few statements to keep ready, however many ids are asked for.
+    """
+    missing = -len(ids) % ROUND if len(ids) > 1 else 0
+    return {f"id_{number}": each for number, each in enumerate([*ids, *repeat(ids[-1], missing)])}
+
+
+def among(count: int) -> ColumnElement[bool]:
+    """Return the condition that rollups are of one of so many integrations, which numbered() names."""
+    row = HealthRollup.integration_id
+    return row.in_([bindparam(f"id_{number}", type_=row.type) for number in range(count)])
+
+
+@cache
+def _stored(count: int) -> Prepared:
     row = HealthRollup
-    columns = (row.integration_id, row.start, row.checks, row.failures)
-    times = (row.observed_ms, row.down_ms, row.maintenance_ms)
-    query = (
-        select(*columns, *times, row.histogram if histograms else null().label("histogram"))
-        .where(row.integration_id.in_(integration_ids), row.span == span, row.start >= start, row.start < end)
+    within = (row.start >= bindparam("first", type_=row.start.type), row.start < bindparam("end", type_=row.start.type))
+    return Prepared(
+        select(
+            row.integration_id, row.start, row.checks, row.failures, row.observed_ms, row.down_ms, row.maintenance_ms,
+            row.histogram,
+        )
+        .where(among(count), row.span == bindparam("span", type_=row.span.type), *within)
         .order_by(row.integration_id, row.span, row.start)  # the key's order: SQLite would go by age, over all rows
-    )
-    found = []
-    for integration_id, begin, checks, failures, *milliseconds, histogram in db.session.execute(query):
-        observed, down, left_out = (each / 1000 for each in milliseconds)
-        figures = Figures(checks, failures, observed, down, _counted(histogram), left_out)
-        found.append((integration_id, begin, figures))
-    return found
+    )  # fmt: skip
 
 
-def _counted(histogram: dict[str, int] | None) -> Counter[int]:
-    return Counter({int(key): count for key, count in (histogram or {}).items()})
+def _figures(integration_id: uuid.UUID, begin: datetime, *columns: Any) -> tuple[uuid.UUID, datetime, Figures]:
+    checks, failures, *milliseconds, histogram = columns
+    observed, down, left_out = (each / 1000 for each in milliseconds)
+    counts = {int(key): count for key, count in histogram.items()}
+    return integration_id, begin, Figures(checks, failures, observed, down, counts, left_out)
 
 
 def _row(integration_id: uuid.UUID, span: Span, start: datetime, figures: Figures) -> dict[str, Any]:

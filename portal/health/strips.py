@@ -24,8 +24,6 @@ from portal.integrations.models import Integration
 from portal.prepared import Prepared
 
 DAYS: Final = 30
-AT_ONCE: Final = 25
-"""Integrations are asked for by so many, so that there are few statements; the last one stands for who is missing."""
 _TODAY: Final = {LogStatus.SUCCESS: "ok", LogStatus.FAILURE: "warn", LogStatus.LIMITED: "ok"}
 STATES: Final = ("none", "ok", "warn", "err")
 """Of a day, by its digit."""
@@ -66,25 +64,22 @@ def of(integrations: Sequence[Integration | Listed]) -> dict[uuid.UUID, MiniStri
     if not integrations:
         return {}
     now = clock.now()
-    ids = [each.id for each in integrations]
-    ids += ids[-1:] * (-len(ids) % AT_ONCE)
-    asked = {f"id_{number}": each for number, each in enumerate(ids)}
+    asked = rollups.numbered([each.id for each in integrations])
     first = rollups.day_of(now) - timedelta(days=DAYS - 1)
-    rows = _sums(len(ids)).all(lambda *row: row, first=first, now=now, **asked)
+    rows = _sums(len(asked)).all(lambda *row: row, first=first, now=now, **asked)
     sums = {each: (observed, down, digits) for each, observed, down, digits in rows}
     return {each.id: _strip(*sums.get(each.id, (0, 0, 0)), _today(each, now)) for each in integrations}
 
 
 @cache
 def _sums(count: int) -> Prepared:
-    ids = [bindparam(f"id_{number}", type_=_row.integration_id.type) for number in range(count)]
     digit = cast(_DIGIT, BigInteger).bitwise_lshift(BITS * _days_since(_FIRST, _row.start))
     until = bindparam("now", type_=_row.start.type)
     return Prepared(
         select(
             _row.integration_id, func.sum(_row.observed_ms), func.sum(_row.down_ms), cast(func.sum(digit), BigInteger)
         )
-        .where(_row.integration_id.in_(ids), _row.span == Span.DAY, _row.start >= _FIRST, _row.start <= until)
+        .where(rollups.among(count), _row.span == Span.DAY, _row.start >= _FIRST, _row.start <= until)
         .group_by(_row.integration_id, _row.span)  # the key's order: SQLite would go by age, over all rows
     )
 

@@ -256,12 +256,11 @@ def _figures(integration: Integration) -> dict[str, Any]:
     window = request.args.get("window", "")
     window = window if window in metrics.WINDOWS else "24h"
     parts = metrics.parts_of_all(integration=integration)
-    days = metrics.days(organization_id=integration.organization_id, integration_ids=[integration.id])
     return {
         "window": window,
         "words": charts.WORDS,
         "uptime": {each: metrics.total(found) for each, found in parts.items()},
         "figures": metrics.total(parts[window]),
-        "strip": charts.strip(days[integration.id]),
+        "strip": charts.strip(metrics.days(parts["90d"])),
         "chart": charts.chart(parts[window], window=window, now=clock.now()),
     }
