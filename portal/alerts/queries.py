@@ -135,5 +135,15 @@ _COUNT_CRITICAL: Final = Prepared(_counting(AlertState.OPEN, AlertState.ACKNOWLE
 
 def of_integration(*, organization_id: uuid.UUID, integration_id: uuid.UUID) -> Alert | None:
     """Return the alert of an integration that is not resolved."""
-    mine = (Alert.organization_id == organization_id, Alert.integration_id == integration_id, UNRESOLVED)
-    return db.session.scalar(select(Alert).where(*mine).limit(1))
+    return db.session.scalar(_OF_INTEGRATION, {"of": organization_id, "integration": integration_id})
+
+
+_OF_INTEGRATION: Final = (
+    select(Alert)
+    .where(
+        Alert.organization_id == bindparam("of"),
+        Alert.integration_id == bindparam("integration", type_=Alert.id.type),
+        UNRESOLVED,
+    )
+    .limit(1)
+)
