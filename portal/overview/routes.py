@@ -138,7 +138,7 @@ def _get(integration_id: uuid.UUID) -> Integration:
 def _checked(integration: Integration, report: Report | None, said: str, tone: str) -> Response:
     """Answer a check where it was asked for: in its row, on the detail page, or by a toast on the page before."""
     if request.headers.get("HX-Target", "").startswith("row-"):
-        shown = _summary() | {"integration": _get(integration.id), "quick": report, "oob": True}
+        shown = _summary() | {"integrations": [_get(integration.id)], "quick": report, "oob": True}
         shown |= {"strips": strips.of([integration]), "abouts": _abouts(shown["alerts"])}
         response = fragment("overview/checked.html", "answer", **shown)
     elif wants_fragment():
