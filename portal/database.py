@@ -185,15 +185,20 @@ def glancing() -> Iterator[None]:
     if in_transaction():
         raise RuntimeError("a transaction is already under way")
     with db.engine.connect() as opened:
-        held, raw = _held.set([opened]), opened.connection.driver_connection
-        if isinstance(raw, psycopg.Connection):
+        held, raw = _held.set([opened]), _of_server(opened)
+        if raw:
             raw.autocommit = True  # a transaction around one statement would take two round trips
         try:
             yield
         finally:
             _held.reset(held)
-            if isinstance(raw, psycopg.Connection) and not raw.closed:
+            if raw and not raw.closed:
                 raw.autocommit = False
+
+
+def _of_server(opened: Connection) -> Any:
+    """Return PostgreSQL's own connection; None of SQLite, which has no round trips."""
+    return opened.connection.driver_connection if opened.dialect.name == "postgresql" else None
 
 
 @contextmanager
