@@ -10,13 +10,23 @@ from portal import clock
 from portal.database import unit_of_work
 from portal.paging import COUNT_LIMIT
 from portal.web.access import Who, allow, identity
-from portal.web.listing import chosen_filters, midnight, page_url
-from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment
+from portal.web.listing import Growing, chosen_filters, midnight
+from portal.web.render import (
+    add_toast,
+    came_from,
+    go_to,
+    is_shown,
+    nothing_new,
+    page,
+    trigger,
+    version_of,
+    wants_fragment,
+)
 from portal.webhooks import deliveries, presenting, queries, run_words, service
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.models import DeliveryStatus, Webhook
 from portal.webhooks.queries import DeliveryFilters
-from portal.webhooks.routes import DELIVERED, LIVELY, blueprint, get
+from portal.webhooks.routes import CALM, DELIVERED, LIVELY, blueprint, get
 
 TIMES = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", timedelta(days=7)),
          "30d": ("Last 30 days", timedelta(days=30))}  # fmt: skip
@@ -27,7 +37,6 @@ STATUSES = [
     (str(DeliveryStatus.FAILED), "Failed"),
     (str(DeliveryStatus.DEAD), "Dead letter"),
 ]
-BLOCKS = {"more-deliveries": "rows", "delivery-list": "list"}
 
 
 @blueprint.get("/deliveries")
@@ -99,24 +108,31 @@ def _list(webhook: Webhook | None) -> Response:
     }
     chosen = chosen_filters(offered)
     filters = _filters(chosen, webhook)
-    cursor = request.args.get("cursor", "")
+    here = url_for("webhooks.history", webhook_id=webhook.id) if webhook else url_for("webhooks.deliveries_index")
+    rows = Growing.asked_for(here, chosen, page=queries.PAGE)
     try:
-        found, total = queries.counted_deliveries(organization_id=organization_id, filters=filters, cursor=cursor)
+        found, total = queries.counted_deliveries(
+            organization_id=organization_id, filters=filters, cursor=rows.cursor, limit=rows.shown
+        )
     except ValueError:
         abort(404)
-    here = url_for("webhooks.history", webhook_id=webhook.id) if webhook else url_for("webhooks.deliveries_index")
+    names = queries.webhook_names(organization_id=organization_id, ids={each.webhook_id for each in found.items})
+    version = version_of(rows, found, names, total)
+    if is_shown(version):
+        return nothing_new()
     return page(
         "webhooks/deliveries.html",
-        block=BLOCKS.get(request.headers.get("HX-Target", ""), "main"),
+        block="list" if request.headers.get("HX-Target") == "delivery-list" else "main",
         webhook=webhook,
         deliveries=found.items,
         event_ids=queries.event_ids(found.items),
         attempts=queries.attempts_in_short(found.items) if webhook else {},
-        webhook_names=queries.webhook_names(
-            organization_id=organization_id, ids={each.webhook_id for each in found.items}
-        ),
+        webhook_names=names,
+        version=version,
+        every=LIVELY if any(map(presenting.is_going_on, found.items)) else CALM,
         here=here,
-        next_url=page_url(here, chosen, found.next_cursor) if found.next_cursor else None,
+        this_url=rows.url,
+        next_url=rows.older_url(found.next_cursor),
         total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
         any_filter=any(chosen.values()),
         chosen=chosen,

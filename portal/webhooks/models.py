@@ -181,6 +181,11 @@ class Delivery(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     delivered_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
+    def __repr__(self) -> str:
+        """Say which one it is and how it stands, so that two readings of a changed row differ."""
+        state = (self.status, self.attempt_number, self.lease_token is not None, self.response_status, self.error_class)
+        return f"Delivery({self.id}, {state}, {self.due_at}, {self.duration_ms})"
+
 
 Index(
     "ix_deliveries_due",

@@ -138,6 +138,11 @@ def is_due(delivery: Delivery) -> bool:
     return delivery.due_at is not None and delivery.due_at <= clock.now()
 
 
+def is_going_on(delivery: Delivery) -> bool:
+    """Return whether something is about to happen to a delivery, rather than later or never."""
+    return is_under_way(delivery) or is_due(delivery)
+
+
 def words_of(delivery: Delivery) -> Markup:
     """Return what comes next for a delivery, or how it ended."""
     if is_under_way(delivery):

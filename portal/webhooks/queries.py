@@ -71,7 +71,7 @@ def deliveries(
 
 
 def counted_deliveries(
-    *, organization_id: uuid.UUID, filters: DeliveryFilters, cursor: str = ""
+    *, organization_id: uuid.UUID, filters: DeliveryFilters, cursor: str = "", limit: int = PAGE
 ) -> tuple[Page[Delivery], int]:
     """Return one page as deliveries() does, and how many there are in all, up to one more than COUNT_LIMIT.
 
@@ -82,7 +82,7 @@ def counted_deliveries(
         found = _of_event(organization_id, filters)
         return Page(found, None), len(found)
     query = select(Delivery).where(*_conditions(organization_id, filters))
-    page = _page(query, cursor, PAGE)
+    page = _page(query, cursor, limit)
     return page, count_rows_of(page, query, cursor)
 
 

@@ -1,6 +1,5 @@
 """The pages of deliveries: filters in the address, pages by key, one with its attempts, sending again."""
 
-import html
 import itertools
 import json
 import re
@@ -16,11 +15,12 @@ from werkzeug.test import TestResponse
 from portal import clock
 from portal.audit.models import AuditEntry
 from portal.database import db, new_id, on_wake, reading, unit_of_work
+from portal.web import listing
 from portal.webhooks import narrowing, queries
 from portal.webhooks.events import WAKE
 from portal.webhooks.models import Delivery, DeliveryStatus, Event
 from portal.webhooks.queries import DeliveryFilters
-from tests.support.people import Browser, Team, make_team, words
+from tests.support.people import Browser, Team, make_team, whole_list, words
 from tests.support.webhooks import make_delivery, make_webhook, send
 
 SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
@@ -36,15 +36,8 @@ def shown(answer: TestResponse) -> list[uuid.UUID]:
 
 
 def everything(browser: Browser, path: str) -> list[uuid.UUID]:
-    """Return the deliveries of all pages, following "Load older deliveries"."""
-    found: list[uuid.UUID] = []
-    while True:
-        answer = browser.get(path)
-        found += shown(answer)
-        following = re.search(r'href="([^"]*cursor=[^"]*)"', answer.text)
-        if not following:
-            return found
-        path = html.unescape(following[1])
+    """Return the deliveries of all pages."""
+    return whole_list(browser, path, shown)
 
 
 def load(app: Flask, delivery_id: uuid.UUID) -> Delivery:
@@ -115,7 +108,11 @@ def test_a_time_is_taken_from_the_row_even_where_the_id_says_nearly_the_same(app
         assert found(until=clock.now() - timedelta(minutes=11)) == []
 
 
-def test_a_long_list_is_read_by_key_without_gaps_or_repeats(app: Flask, team: Team, admin: Browser) -> None:
+@pytest.mark.parametrize("most", [200, 25])
+def test_a_long_list_is_read_by_key_without_gaps_or_repeats(
+    app: Flask, team: Team, admin: Browser, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(listing, "MOST_SHOWN", most)
     made = make_webhook(app, team.admin)
     first = make_delivery(app, team.admin, made, attempts=1, **OVER)
     with app.app_context(), unit_of_work() as session:
@@ -127,9 +124,34 @@ def test_a_long_list_is_read_by_key_without_gaps_or_repeats(app: Flask, team: Te
         assert (len(found), len(set(found))) == (60, 60)
         assert found == sorted(found, reverse=True)
     assert "60 deliveries" in words(admin.get(ALL))
-    part = admin.get(ALL, target="more-deliveries")
-    assert "<thead" not in part.text
-    assert len(shown(part)) == 25
+
+
+@SQLITE
+def test_an_open_list_asks_for_what_changed_and_keeps_what_was_loaded(app: Flask, team: Team, admin: Browser) -> None:
+    made = make_webhook(app, team.admin)
+    sent = [make_delivery(app, team.admin, made, attempts=1, **OVER) for _ in range(30)]
+    page = admin.get(f"{ALL}?shown=50", target="delivery-list")
+    assert shown(page) == sent[::-1]
+    url, every, version = re.findall(
+        r'hx-get="([^"]*)" hx-trigger="every (\d+)s.*?X-Portal-Poll&#34;: &#34;(\w+)', page.text
+    )[0]
+    assert (url, every) == (f"{ALL}?shown=50", "10")
+
+    def again() -> TestResponse:
+        return admin.get(url, target="delivery-list", headers={"X-Portal-Poll": version})
+
+    assert again().status_code == 204
+    with app.app_context(), unit_of_work() as session:
+        session.get_one(Delivery, sent[0]).response_status = 418
+    assert "418" in again().text
+    with app.app_context(), unit_of_work() as session:
+        session.get_one(Delivery, sent[0]).response_status = load(app, sent[1]).response_status
+    assert again().status_code == 204
+    waiting = make_delivery(app, team.admin, made, due_at=clock.now())
+    answer = again()
+    assert shown(answer) == [waiting, *sent[::-1]]
+    assert 'hx-trigger="every 2s' in answer.text, "it is about to be sent"
+    assert "<form class" not in answer.text
 
 
 @SQLITE
