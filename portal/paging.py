@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
 
 from portal.database import db
 
@@ -91,8 +91,9 @@ def count_rows_of(page: Page[Any], query: Select[Any], cursor: str) -> int:
     return len(page.items) if page.next_cursor is None and not cursor else count_rows(query)
 
 
-def counting(query: Select[Any]) -> Select[int]:
-    """Return the statement that counts what a query finds, up to one more than COUNT_LIMIT."""
+def counting(query: Select[Any], most: ColumnElement[int] | None = None) -> Select[int]:
+    """Return the statement that counts what a query finds, up to `most`, or one more than COUNT_LIMIT."""
     # Of no column, so that an index answers alone where it can.
     bare: Select[Any] = query.with_only_columns(literal_column("1"), maintain_column_froms=True)
-    return select(func.count()).select_from(bare.order_by(None).limit(COUNT_LIMIT + 1).subquery())
+    found = bare.order_by(None).limit(COUNT_LIMIT + 1 if most is None else most).subquery()
+    return select(func.count()).select_from(found)

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from portal.audit.models import AuditEntry, CredentialAccess
+from portal.health.listing import Log
 from portal.health.metrics import Metrics
-from portal.health.models import HealthLog
 from portal.integrations import presenting
 from portal.integrations.credentials import StoredSecret
 from portal.integrations.models import Integration
@@ -79,7 +79,7 @@ def critical_alert(row: Integration) -> Json:
     }
 
 
-def health_log(row: HealthLog) -> Json:
+def health_log(row: Log) -> Json:
     """Return one check."""
     return {**_picked(row, HEALTH_LOG), "metadata": row.detail}
 

@@ -8,9 +8,8 @@ from typing import Final
 
 from portal.database import reading
 from portal.health import service
-from portal.health.models import HealthLog
+from portal.health.listing import Log
 from portal.health.service import LogFilters
-from portal.integrations import queries
 
 BATCH: Final = 500
 """Rows that one transaction reads; between two of them nobody is held up."""
@@ -27,16 +26,16 @@ def as_csv(*, organization_id: uuid.UUID, filters: LogFilters) -> Iterator[str]:
     while cursor is not None:
         with reading():
             found = service.logs(organization_id=organization_id, filters=filters, cursor=cursor, limit=BATCH)
-            ids = {each.integration_id for each in found.items}
-            names = queries.names(organization_id=organization_id, ids=ids)
-            text = _lines([_row(each, names.get(each.integration_id, ("", False))[0]) for each in found.items])
+            text = _lines([_row(each) for each in found.items])
         yield text
         cursor = found.next_cursor
 
 
-def _row(log: HealthLog, name: str) -> tuple[str, ...]:
+def _row(log: Log) -> tuple[str, ...]:
     at = log.checked_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    cells = (name, log.check_type, log.status, log.response_time_ms, log.error_class, log.error_code, log.error_message)
+    cells = (
+        log.name, log.check_type, log.status, log.response_time_ms, log.error_class, log.error_code, log.error_message,
+    )  # fmt: skip
     return at, *(_cell(each) for each in cells)
 
 

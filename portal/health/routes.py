@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import timedelta
-from typing import Any
 
 from flask import Blueprint, abort, request, stream_with_context, url_for
 from flask.wrappers import Response
@@ -80,7 +79,6 @@ def _page(integration: Integration | None) -> Response:
         "health/logs.html",
         block=_block(),
         integration=integration,
-        names=_names(organization_id, found.items),
         logs=found.items,
         here=here,
         csv_url=page_url(_csv_url(integration), chosen),
@@ -123,7 +121,3 @@ def _filters(chosen: dict[str, str], integration: Integration | None) -> LogFilt
         until=until,
         text=chosen["q"],
     )
-
-
-def _names(organization_id: uuid.UUID, logs: list[Any]) -> dict[uuid.UUID, tuple[str, bool]]:
-    return queries.names(organization_id=organization_id, ids={each.integration_id for each in logs})

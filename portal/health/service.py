@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import bindparam, func, select, update
 
 from portal import clock
 from portal.accounts.models import Organization
 from portal.audit import trail
 from portal.database import db, new_id, wake_after_commit
-from portal.health import checks
-from portal.health.models import NOT_PASSED, HealthCheckRun, HealthLog, LogStatus
+from portal.health import checks, listing
+from portal.health.listing import Log
+from portal.health.models import HealthCheckRun, HealthLog, LogStatus
 from portal.integrations.calls import place
 from portal.integrations.models import CheckKind, Integration
 from portal.integrations.service import WAKE
-from portal.paging import Page, count_rows, cursor_moment, decode_cursor, encode_cursor
-from portal.plans import aside
+from portal.paging import Page, cursor_moment, decode_cursor, encode_cursor
 from portal.prepared import Prepared
 from portal.providers.base import Report
 
@@ -167,36 +167,30 @@ def progress(run: HealthCheckRun | Run) -> Progress:
     return Progress(run.id, run.total, passed, counts.get(LogStatus.FAILURE, 0), remaining or 0)
 
 
-def logs(*, organization_id: uuid.UUID, filters: LogFilters, cursor: str = "", limit: int = PAGE) -> Page[HealthLog]:
+def logs(*, organization_id: uuid.UUID, filters: LogFilters, cursor: str = "", limit: int = PAGE) -> Page[Log]:
     """Return one page of health logs, newest first.
 
     Raises:
         ValueError: the cursor is not one of this list.
     """
-    query = _narrowed(organization_id, filters)
+    values = _values(organization_id, filters)
     if cursor:
         at, row_id = decode_cursor(cursor, 2)
-        key = tuple_(HealthLog.checked_at, HealthLog.id)
-        types = [HealthLog.checked_at.type, HealthLog.id.type]
-        query = query.where(key < tuple_(cursor_moment(at), uuid.UUID(row_id), types=types))
-    rows = db.session.scalars(query.order_by(HealthLog.checked_at.desc(), HealthLog.id.desc()).limit(limit + 1)).all()
-    items = list(rows[:limit])
+        values |= {"at": cursor_moment(at), "row": uuid.UUID(row_id)}
+    rows = listing.rows(values, limit + 1)
+    items = rows[:limit]
     return Page(items, encode_cursor(items[-1].checked_at, items[-1].id) if len(rows) > limit else None)
 
 
 def count_logs(*, organization_id: uuid.UUID, filters: LogFilters) -> int:
     """Return how many logs the filters leave, up to paging.COUNT_LIMIT and one."""
-    return count_rows(_narrowed(organization_id, filters))
+    return listing.count(_values(organization_id, filters))
 
 
-def recent_failures(*, integration: Integration, limit: int = 5) -> Sequence[HealthLog]:
+def recent_failures(*, integration: Integration, limit: int = 5) -> Sequence[Log]:
     """Return the newest failed or limited checks of an integration."""
-    return db.session.scalars(
-        select(HealthLog)
-        .where(HealthLog.integration_id == integration.id, NOT_PASSED)
-        .order_by(HealthLog.checked_at.desc(), HealthLog.id.desc())
-        .limit(limit)
-    ).all()
+    values = {"of": integration.organization_id, "integration": integration.id, "not_passed": True}
+    return listing.rows(values, limit)
 
 
 def around(
@@ -206,7 +200,7 @@ def around(
     since: datetime,
     until: datetime | None,
     limit: int = 10,
-) -> Sequence[HealthLog]:
+) -> Sequence[Log]:
     """Return the last checks of an integration up to shortly after an outage, with a few from before it began.
 
     Args:
@@ -226,33 +220,17 @@ def around(
     return logs(organization_id=organization_id, filters=filters, limit=limit).items
 
 
-def _of(organization_id: uuid.UUID, integration_id: uuid.UUID | None) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions for the logs of an organization, or of one of its integrations."""
-    if integration_id is None:
-        return (HealthLog.organization_id == organization_id,)
-    return aside(HealthLog.organization_id) == organization_id, HealthLog.integration_id == integration_id
-
-
-def _narrowed(organization_id: uuid.UUID, filters: LogFilters) -> Select[HealthLog]:
-    query = select(HealthLog).where(*_of(organization_id, filters.integration_id))
-    if filters.check_type:
-        query = query.where(HealthLog.check_type == filters.check_type)
-    if filters.status:
-        query = query.where(HealthLog.status == filters.status)
-    if filters.error_class:
-        query = query.where(HealthLog.error_class == filters.error_class)
-    if filters.error_class or filters.text or filters.status not in ("", LogStatus.SUCCESS):
-        query = query.where(NOT_PASSED)  # which the others imply: few rows, with indexes of their own
-    if filters.since:
-        query = query.where(HealthLog.checked_at >= filters.since)
-    if filters.until:
-        query = query.where(HealthLog.checked_at < filters.until)
-    if filters.text:
-        query = query.where(
-            or_(
-                HealthLog.error_message.icontains(filters.text, autoescape=True),
-                HealthLog.error_class.icontains(filters.text, autoescape=True),
-                HealthLog.error_code.icontains(filters.text, autoescape=True),
-            )
-        )
-    return query
+def _values(organization_id: uuid.UUID, filters: LogFilters) -> dict[str, object]:
+    """Return what logs are compared with; what narrows nothing is left out."""
+    given = {
+        "integration": filters.integration_id,
+        "kind": filters.check_type,
+        "status": filters.status,
+        "error": filters.error_class,
+        "since": filters.since,
+        "until": filters.until,
+        "text": listing.pattern(filters.text),
+        # The others imply it: few rows, with indexes of their own.
+        "not_passed": filters.error_class or filters.text or filters.status not in ("", LogStatus.SUCCESS),
+    }
+    return {"of": organization_id} | {name: value for name, value in given.items() if value}
