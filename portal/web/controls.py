@@ -1,12 +1,12 @@
 """Buttons, links, switches and states as pages have them by the dozen; the style guide shows their looks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from portal.web.filters import ago, clock_time, full_local, full_time, here, iso_local, minute_time
+from portal.web.filters import ago, clock_time, duration, full_local, full_time, here, iso_local, minute_time
 from portal.web.markup import Draw, attributes, csrf_field, hidden_fields, made
 
 WORDS: Final = {
@@ -20,6 +20,11 @@ WORDS: Final = {
     "Failure": ("err", "error"), "Failed": ("err", "error"),
 }  # fmt: skip
 """Tone and icon of the states that the portal has words for."""
+_STAGES: Final = {
+    "passed": ("ok", "ok", "Passed"), "failed": ("err", "error", "Failed"), "running": ("info", "clock", "Running"),
+    "not_run": ("off", "skip", "Not run"),
+}  # fmt: skip
+"""Tone, icon and word of the states of a step."""
 _SPIN: Final = Markup('<span class="spin" aria-hidden="true"></span>')
 _TIMES: Final = {"ago": ago, "clock": clock_time, "full": full_time, "minute": minute_time}
 Attrs = Mapping[str, Any]
@@ -35,7 +40,7 @@ class Controls:
 
     def functions(self) -> dict[str, Any]:
         """Return them by the names that templates call them by."""
-        names = ("status", "badge", "when", "button", "link_button", "action", "opener", "switch")
+        names = ("status", "badge", "when", "steps", "button", "link_button", "action", "opener", "switch")
         return {name: getattr(self, name) for name in names}
 
     def status(self, word: str, tone: str | None = None, icon: str | None = None) -> Markup:
@@ -64,6 +69,22 @@ class Controls:
         local = here(moment)
         title, shown = escape(full_local(local)), escape(_TIMES[style](moment))
         return made(f'<time datetime="{iso_local(local)}" title="{title}">{shown}</time>')
+
+    def steps(self, items: Iterable[Attrs]) -> Markup:
+        """List a staged test. Items: {name, state: passed|failed|running|not_run, detail, code, duration_ms, hint}."""
+        return made(f'<ol class="steps">{"".join(map(self._step, items))}</ol>')
+
+    def _step(self, item: Attrs) -> str:
+        tone, glyph, word = _STAGES[item["state"]]
+        code, detail, hint = item.get("code"), item.get("detail"), item.get("hint")
+        said = f"<code>{escape(code)}</code>{' ' if detail else ''}" if code else ""
+        said += f"{escape(detail or (word if item['state'] == 'not_run' else ''))}"
+        spent = f'<span class="muted num">{duration(item.get("duration_ms"))}</span>'
+        return (
+            f'<li data-tone="{tone}">{self._icon(glyph, label=word)}<b>{escape(item["name"])}</b>'
+            f'<span class="detail">{said}</span>{_SPIN if item["state"] == "running" else spent}'
+            + (f'<p class="more">{escape(hint)}</p></li>' if hint else "</li>")
+        )
 
     def button(
         self, label: str, *, icon: str | None = None, kind: str | None = None, small: bool = False,
