@@ -9,16 +9,17 @@ from flask.wrappers import Response
 from portal import clock
 from portal.database import reading
 from portal.health import exporting, service
+from portal.health.listing import Log
 from portal.health.models import LogStatus
 from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import CheckKind, Integration
-from portal.paging import COUNT_LIMIT
+from portal.paging import COUNT_LIMIT, Page
 from portal.providers.base import Outcome
 from portal.web.access import Who, allow, identity
 from portal.web.filters import upper_first
 from portal.web.listing import chosen_filters, midnight, page_url
-from portal.web.render import page
+from portal.web.render import page, wants_fragment
 
 blueprint = Blueprint("health", __name__, url_prefix="/admin")
 WINDOWS = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", timedelta(days=7)),
@@ -26,6 +27,8 @@ WINDOWS = {"24h": ("Last 24 hours", timedelta(hours=24)), "7d": ("Last 7 days", 
 KINDS = [("", "Any kind"), *((each, each.capitalize()) for each in CheckKind)]
 STATUSES = [("", "Any status"), *((each, each.capitalize()) for each in LogStatus)]
 CAUSES = [("", "Any error"), *((each, upper_first(each.label)) for each in Outcome if each is not Outcome.OK)]
+MORE = "rows"
+"""The block that holds older checks alone."""
 TIMES = [("", "Any time"), *((key, label) for key, (label, _) in WINDOWS.items())]
 
 
@@ -73,17 +76,17 @@ def _page(integration: Integration | None) -> Response:
         found = service.logs(organization_id=organization_id, filters=filters, cursor=cursor)
     except ValueError:
         abort(404)
-    total = service.count_logs(organization_id=organization_id, filters=filters)
+    block = _block()
     here = url_for("health.of_integration", integration_id=integration.id) if integration else url_for("health.index")
     return page(
         "health/logs.html",
-        block=_block(),
+        block=block,
         integration=integration,
         logs=found.items,
         here=here,
         csv_url=page_url(_csv_url(integration), chosen),
         next_url=page_url(here, chosen, found.next_cursor) if found.next_cursor else None,
-        total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
+        total="" if wants_fragment() and block == MORE else _total(organization_id, filters, found, whole=not cursor),
         any_filter=any(chosen.values()),
         chosen=chosen,
         kinds=KINDS,
@@ -99,8 +102,23 @@ def _csv_url(integration: Integration | None) -> str:
     return url_for("health.export_of_integration", integration_id=integration.id)
 
 
+def _total(organization_id: uuid.UUID, filters: LogFilters, found: Page[Log], *, whole: bool) -> str:
+    """Say how many logs there are; a page that is the whole list is not counted a second time.
+
+    Args:
+        organization_id: whose.
+        filters: what they are narrowed to.
+        found: the page that is shown.
+        whole: whether it begins with the first one.
+    """
+    if whole and not found.next_cursor:
+        return f"{len(found.items):,}"
+    total = service.count_logs(organization_id=organization_id, filters=filters)
+    return "10,000+" if total > COUNT_LIMIT else f"{total:,}"
+
+
 def _block() -> str:
-    return {"more-logs": "rows", "log-list": "list"}.get(request.headers.get("HX-Target", ""), "main")
+    return {"more-logs": MORE, "log-list": "list"}.get(request.headers.get("HX-Target", ""), "main")
 
 
 def _chosen() -> dict[str, str]:

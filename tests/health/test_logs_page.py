@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 from portal.accounts.models import User
 from portal.database import db, unit_of_work
 from portal.health.models import HealthLog
+from portal.health.service import LogFilters
 from tests.support.integrations import make_integration
 from tests.support.people import Browser, Team, make_team, words
 
@@ -282,8 +283,32 @@ def test_counting_stops_early_so_that_long_lists_open_fast(
 ) -> None:
     monkeypatch.setattr("portal.paging.COUNT_LIMIT", 10)
     monkeypatch.setattr("portal.health.routes.COUNT_LIMIT", 10)
-    add(app, team, relay, *({"response_time_ms": mark} for mark in range(12)))
+    add(app, team, relay, *({"response_time_ms": mark} for mark in range(30)))
     assert "10,000+ checks" in words(admin.get(PAGE))
+
+
+@SQLITE
+def test_logs_are_counted_only_where_their_number_is_shown_and_not_seen(
+    app: Flask, team: Team, admin: Browser, relay: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+
+    def count(*, organization_id: uuid.UUID, filters: LogFilters) -> int:
+        counted.append(filters.check_type)
+        return 4321
+
+    monkeypatch.setattr("portal.health.service.count_logs", count)
+    add(app, team, relay, *({"response_time_ms": mark} for mark in range(30)), {"check_type": "manual"})
+    assert "1 check" in words(admin.get(f"{PAGE}?kind=manual"))
+    assert counted == []
+    first = admin.get(f"{PAGE}?kind=scheduled")
+    assert "4,321 checks" in words(first)
+    following = re.search(r'href="([^"]*cursor=[^"]*)"', first.text)
+    assert following
+    older = following[1].replace("&amp;", "&")
+    assert len(marks(admin.get(older, target="more-logs"))) == 5
+    assert counted == ["scheduled"]
+    assert "4,321 checks" in words(admin.get(older))
 
 
 @SQLITE
