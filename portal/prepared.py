@@ -80,6 +80,8 @@ class Prepared:
     def many(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each of the rows inside the transaction under way.
 
+        Rows of an insert that changes what is there already must not have a key twice.
+
         Raises:
             DBAPIError: as SQLAlchemy raises it.
         """
@@ -109,6 +111,7 @@ class _Compiled:
         self.of_rows = _of_rows(self.text) if inserts and compiled.positional else None
         if inserts and dialect.name == "postgresql":
             self.of_arrays, _ = _by_place(_from_arrays(statement, names).compile(dialect=dialect))
+            self.of_arrays += _on_conflict(self.text)
 
     def run(self, within: Connection, row: Mapping[str, Any]) -> DBAPICursor:
         values = {**self.fixed, **row} if self.fixed else row
@@ -148,6 +151,18 @@ class _Compiled:
                 self.text, None, error, base, hide_parameters=True, dialect=within.dialect
             ) from error
         return cursor
+
+
+def _on_conflict(text: str) -> str:
+    """Return what an insert does with rows that are there already, as it says it; nothing where it says nothing.
+
+    Raises:
+        ValueError: it has parameters there, which would be those of one row.
+    """
+    _, begin, clause = text.partition(" ON CONFLICT ")
+    if "%s" in clause:
+        raise ValueError("what is done with rows that are there must not need parameters")
+    return begin + clause
 
 
 def _of_rows(text: str) -> Callable[[int], str] | None:

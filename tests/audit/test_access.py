@@ -62,6 +62,15 @@ def test_jobs_are_counted_by_the_hour_with_first_and_last_time() -> None:
     assert (first.actor_kind, first.actor_name) == ("system", "Portal")
 
 
+def test_uses_of_many_integrations_are_counted_together() -> None:
+    for _ in range(2):
+        with unit_of_work():
+            access.record_uses([access.Used(ORGANIZATION, each, "Relay") for each in (RELAY, SMS)], purpose="Check")
+    with reading() as session:
+        rows = session.scalars(select(CredentialAccess)).all()
+    assert {each.integration_id: each.count for each in rows} == {RELAY: 2, SMS: 2}
+
+
 def test_purposes_integrations_and_tokens_are_counted_apart() -> None:
     with time_machine.travel(START, tick=False):
         use()
