@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.instances import Instance, Instances
 from benchmarks.stored import ID, NUMBERS, kept
 from portal.database import first_id
-from portal.health import rollups
+from portal.health import rollups, words
 from portal.paging import encode_cursor
 
 INTEGRATIONS = 10_000
@@ -44,13 +44,16 @@ _ALERTS = f"""{NUMBERS} INSERT INTO alerts
 _FAILED = "n % 50 = 7"
 _LOGS = f"""{NUMBERS} INSERT INTO health_logs
     (id, organization_id, integration_id, run_id, check_type, status, response_time_ms, error_class, error_code,
-    error_message, metadata, checked_at)
+    error_message, metadata, checked_at, words_id)
     SELECT {ID.format(number="n")}, :organization, {_INTEGRATION.format(number=f"n % {INTEGRATIONS}")}, NULL,
     CASE WHEN n % 20 = 3 THEN 'auto' WHEN n % 100 = 1 THEN 'manual' ELSE 'scheduled' END,
     CASE WHEN {_FAILED} THEN 'failure' WHEN n % 1000 = 11 THEN 'limited' ELSE 'success' END, 20 + n * 7 % 190,
-    iif({_FAILED}, 'timeout', NULL), iif({_FAILED}, 'timed_out', NULL),
-    iif({_FAILED}, 'mail.example.org did not answer within 10 s.', NULL), :metadata,
-    strftime('%Y-%m-%d %H:%M:%f000', (:start + n * :step) / 1000.0, 'unixepoch') FROM numbers"""
+    iif({_FAILED}, 'timeout', NULL), iif({_FAILED}, 'timed_out', NULL), iif({_FAILED}, :message, NULL), :metadata,
+    strftime('%Y-%m-%d %H:%M:%f000', (:start + n * :step) / 1000.0, 'unixepoch'),
+    CASE WHEN {_FAILED} THEN :failed WHEN n % 1000 = 11 THEN :limited END FROM numbers"""
+_WORDS = """INSERT INTO health_words (organization_id, id, words, until)
+    VALUES (?, ?, lower(?), '2099-01-01 00:00:00.000000')"""
+_MESSAGE = "mail.example.org did not answer within 10 s."
 _ROLLUPS = f"""{NUMBERS} INSERT INTO health_rollups
     (integration_id, span, start, checks, failures, observed_ms, down_ms, histogram)
     SELECT {_INTEGRATION.format(number="n / {count}")}, '{{span}}',
@@ -103,9 +106,11 @@ def _fill(file: sqlite3.Connection, facts: Mapping[str, str], size: int) -> str:
     """Insert everything, and return time and id of a log in the middle."""
     now = datetime.now(UTC)
     start = int((now.timestamp() - LOG_DAYS * 86_400) * 1000)
+    failed, limited = (_noted(file, facts, *said) for said in (("timeout", "timed_out", _MESSAGE), ("", "", "")))
     values: dict[str, object] = {
         "organization": facts["organization_id"], "now": f"{now:%Y-%m-%d %H:%M:%S.%f}", "metadata": _METADATA,
-        "start": start, "step": max(1, LOG_DAYS * 86_400_000 // size),
+        "message": _MESSAGE, "failed": failed, "limited": limited, "start": start,
+        "step": max(1, LOG_DAYS * 86_400_000 // size),
     }  # fmt: skip
     for statement in (_INTEGRATIONS, _ALERTS):
         file.execute(statement, values | {"first": 0, "last": INTEGRATIONS - 1})
@@ -124,3 +129,10 @@ def _fill(file: sqlite3.Connection, facts: Mapping[str, str], size: int) -> str:
     middle = "SELECT checked_at, id FROM health_logs ORDER BY checked_at LIMIT 1 OFFSET ?"
     row = file.execute(middle, (size // 2,)).fetchone()
     return f"{row[0]}|{uuid.UUID(row[1])}"
+
+
+def _noted(file: sqlite3.Connection, facts: Mapping[str, str], *said: str) -> str:
+    """Keep the words of checks, and return their id."""
+    key, text = words.of(uuid.UUID(facts["organization_id"]), *said)
+    file.execute(_WORDS, (facts["organization_id"], key.hex, text))
+    return key.hex

@@ -22,6 +22,8 @@ class Page(Generic[T]):
     items: list[T]
     next_cursor: str | None
     """Where the next page starts; None at the end."""
+    total: int | None = None
+    """How many there are on all pages, up to COUNT_LIMIT and one, where that came out by the way."""
 
 
 CURSOR_LENGTH = 4000

@@ -2,8 +2,10 @@
 
 from typing import Any, Final
 
+from sqlalchemy import Select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
 
 from portal.database import connection
 
@@ -32,6 +34,34 @@ def _as_it_is(element: aside, compiler: Any, **kw: Any) -> str:
 @compiles(aside, "sqlite")
 def _with_plus(element: aside, compiler: Any, **kw: Any) -> str:
     return f"+{compiler.process(element.clauses, **kw)}"
+
+
+class among(FunctionElement[bool]):  # noqa: N801 - is written like a function
+    """Whether a column is one of the ids that a query finds: `among(Row.other_id, ids)`, to look rows up by each id.
+
+    PostgreSQL would take `IN` for a join, and may read the whole other table for it; of an array it knows that the
+    ids come first.
+    """
+
+    name = "among"
+    inherit_cache = True
+    type: Any = NullType()  # of a Boolean SQLAlchemy would ask on SQLite whether it is 1, which no index can answer
+
+    def __init__(self, column: Any, ids: Select[Any]) -> None:
+        """Say which column is one of which ids."""
+        super().__init__(column, ids.scalar_subquery())
+
+
+@compiles(among)
+def _in_query(element: among, compiler: Any, **kw: Any) -> str:
+    column, ids = element.clauses
+    return f"{compiler.process(column, **kw)} IN {compiler.process(ids, **kw)}"
+
+
+@compiles(among, "postgresql")
+def _in_array(element: among, compiler: Any, **kw: Any) -> str:
+    column, ids = element.clauses
+    return f"{compiler.process(column, **kw)} = ANY (ARRAY{compiler.process(ids, **kw)})"
 
 
 _BY_INDEX: Final = "SELECT " + ", ".join(

@@ -30,7 +30,7 @@ from tests.support.integrations import add_integration
 from tests.support.people import Team
 from tests.support.webhooks import make_webhook
 
-INTEGRATIONS, LOGS_OF_EACH, RUNS, EVENTS = 1500, 12, 300, 3000
+INTEGRATIONS, LOGS_OF_EACH, RUNS, EVENTS, WORDS = 1500, 12, 300, 3000, 300
 
 SEEDS = {
     "sqlite": (
@@ -75,8 +75,11 @@ def grow(app: Flask, team: Team) -> tuple[uuid.UUID, uuid.UUID]:
             "id": new, "organization_id": "organization_id", "integration_id": "integrations.id", "run_id": "NULL",
             "check_type": "'scheduled'", "status": "CASE WHEN i % 5 = 0 THEN 'failure' ELSE 'success' END",
             "response_time_ms": "i", "metadata": "'{}'", "checked_at": ago,
+            "words_id": "CASE WHEN i % 5 = 0 THEN integrations.id END",
         }  # fmt: skip
         _insert(statement, "health_logs", logs, LOGS_OF_EACH, "integrations")
+        said = {"organization_id": "id", "id": new, "words": "'it said ' || i", "until": ago}
+        _insert(statement, "health_words", said, WORDS, "organizations")
         hours = {
             "integration_id": "integrations.id", "span": "'hour'", "start": ago, "checks": "i", "failures": "0",
             "observed_ms": "3600000", "down_ms": "0", "histogram": "'{}'",
@@ -200,6 +203,12 @@ def test_growing_queries_use_their_index(app: Flask, team: Team) -> None:
             read(lambda: health.logs(organization_id=organization, filters=all_of_them, cursor=after))),
         "logs of the organization, filtered": (
             "ix_health_logs_of_organization", read(lambda: health.logs(organization_id=organization, filters=week))),
+        "logs by text": (
+            "ix_health_logs_by_words",
+            read(lambda: health.logs(organization_id=organization, filters=LogFilters(text="it said 1")))),
+        "whether all words are noted": (
+            "ix_health_logs_without_words",
+            read(lambda: health.logs(organization_id=organization, filters=LogFilters(text="never")))),
         "recent failures": ("ix_health_logs_of_integration", read(lambda: health.recent_failures(integration=row))),
         "list by name": (
             "ix_integrations_list", read(lambda: listing.search(organization_id=organization, filters=Filters()))),
@@ -259,6 +268,15 @@ def test_some_integrations_are_not_looked_for_among_all(app: Flask, team: Team) 
 def test_logs_that_did_not_pass_are_counted_from_an_index_alone(app: Flask, team: Team, filters: LogFilters) -> None:
     count = partial(health.count_logs, organization_id=team.organization_id, filters=filters)
     assert "USING COVERING INDEX" in plan(app, read(count))
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("more", [{}, {"status": "failure"}, {"check_type": "auto"}, {"since": clock.now()}])
+def test_logs_with_a_text_are_looked_for_by_their_words_alone(app: Flask, team: Team, more: dict[str, Any]) -> None:
+    filters = LogFilters(text="certificate", **more)
+    found = plan(app, read(partial(health.count_logs, organization_id=team.organization_id, filters=filters)))
+    assert "health_logs USING COVERING INDEX ix_health_logs_by_words (words_id=?" in found
+    assert "health_words USING PRIMARY KEY (organization_id=?)" in found
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)

@@ -6,13 +6,25 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, ScalarSelect, Select, bindparam, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)  # fmt: skip
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal import paging
-from portal.health.models import NOT_PASSED, HealthLog
+from portal.health.models import NOT_PASSED, HealthLog, HealthWords
 from portal.integrations.models import Integration
-from portal.plans import aside
+from portal.plans import among, aside
 from portal.prepared import Prepared
 
 
@@ -37,7 +49,7 @@ class Log(NamedTuple):
     """When the integration was deleted."""
 
 
-Values = Mapping[str, object]
+Values = Mapping[str, Any]
 """What logs are compared with, by the names in _CONDITIONS; `of`, the organization, is always among them."""
 
 
@@ -56,6 +68,27 @@ def count(values: Values) -> int:
     return next(iter(_count(frozenset(values)).all(int, **values, most=paging.COUNT_LIMIT + 1)))
 
 
+def by_words(values: Values) -> Values:
+    """Return what stands for values with `text` where the words of all logs of the organization are noted."""
+    others = {name: each for name, each in values.items() if name not in ("text", "not_passed")}
+    return {**others, "words": values["text"]}
+
+
+def search(values: Values, most: int) -> tuple[list[Log], int]:
+    """Return the newest logs with a text, and how many there are, up to paging.COUNT_LIMIT and one.
+
+    What is rare is found by its words. What is common is met soon where logs are read from the last one on.
+
+    Args:
+        values: what is compared, `text` among them; the words of all logs of the organization are noted.
+        most: so many logs at most.
+    """
+    found = count(by_words(values))
+    if found > paging.COUNT_LIMIT:
+        return rows({**values, "till": values["text"]}, most), found
+    return rows(by_words(values), most) if found else [], found
+
+
 def pattern(text: str) -> str:
     """Return what `text` is to be for a text that is looked for as it is, with what else would stand for any other."""
     return text.replace("/", "//").replace("%", "/%").replace("_", "/_")
@@ -65,8 +98,16 @@ def pattern(text: str) -> str:
 def _rows(names: frozenset[str]) -> Prepared:
     of_log = [getattr(HealthLog, name) for name in Log._fields if name not in ("name", "deleted_at")]
     query = select(*of_log, _integrations(Integration.name), _integrations(Integration.deleted_at))
-    newest = (HealthLog.checked_at.desc(), HealthLog.id.desc())
-    return Prepared(query.where(*_conditions(names)).order_by(*newest).limit(_MOST))
+    narrowed = _few(names) if "words" in names else and_(*_conditions(names))
+    return Prepared(query.where(narrowed).order_by(*_NEWEST).limit(_MOST))
+
+
+def _few(names: frozenset[str]) -> ColumnElement[bool]:
+    """Return the condition for the newest of logs that are known to be few: all are found first, and sorted then."""
+    every = select(HealthLog.id, HealthLog.checked_at).where(*_conditions(names))
+    found = every.limit(literal_column(str(paging.COUNT_LIMIT))).subquery()
+    newest = select(found.c.id).order_by(found.c.checked_at.desc(), found.c.id.desc()).limit(_MOST)
+    return HealthLog.id.in_(newest)
 
 
 @cache
@@ -85,8 +126,9 @@ def _conditions(names: frozenset[str]) -> list[ColumnElement[bool]]:
 
 
 def _of(names: frozenset[str]) -> ColumnElement[bool]:
-    """Return the condition that keeps to the organization: where an integration is named, not what is looked up."""
-    column = aside(HealthLog.organization_id) if "integration" in names else HealthLog.organization_id
+    """Return the condition that keeps to the organization; not what is looked up where something narrower is named."""
+    narrower = names & {"integration", "words"}
+    column = aside(HealthLog.organization_id) if narrower else HealthLog.organization_id
     return column == bindparam("of", type_=HealthLog.organization_id.type)
 
 
@@ -95,11 +137,20 @@ def _given(name: str, column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
 
 
 def _contains(column: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
-    return column.icontains(_given("text", HealthLog.error_message), escape="/")
+    return column.icontains(_given("text", HealthWords.words), escape="/")
+
+
+def _of_words(name: str, what: ColumnElement[Any]) -> Select[Any]:
+    """Return the query for something of the words that have the text which is given by a name."""
+    mine = HealthWords.organization_id == _given("of", HealthWords.organization_id)
+    has_it = HealthWords.words.contains(func.lower(_given(name, HealthWords.words)), escape="/")
+    return select(what).where(mine, has_it)
 
 
 _MOST: Final = bindparam("most", type_=Integer)
 _PLACE: Final = (HealthLog.checked_at, HealthLog.id)
+_NEWEST: Final = (HealthLog.checked_at.desc(), HealthLog.id.desc())
+_SAID: Final = (HealthLog.error_message, HealthLog.error_class, HealthLog.error_code)
 _CONDITIONS: Final[Mapping[str, ColumnElement[bool]]] = {
     "integration": HealthLog.integration_id == _given("integration", HealthLog.integration_id),
     "kind": HealthLog.check_type == _given("kind", HealthLog.check_type),
@@ -108,6 +159,8 @@ _CONDITIONS: Final[Mapping[str, ColumnElement[bool]]] = {
     "not_passed": NOT_PASSED,
     "since": HealthLog.checked_at >= _given("since", HealthLog.checked_at),
     "until": HealthLog.checked_at < _given("until", HealthLog.checked_at),
-    "text": or_(*map(_contains, (HealthLog.error_message, HealthLog.error_class, HealthLog.error_code))),
+    "text": or_(*map(_contains, _SAID)),
+    "words": among(HealthLog.words_id, _of_words("words", HealthWords.id.expression)),
+    "till": HealthLog.checked_at <= _of_words("till", func.max(HealthWords.until)).scalar_subquery(),
     "row": tuple_(*_PLACE) < tuple_(_given("at", HealthLog.checked_at), _given("row", HealthLog.id)),
 }

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, literal_column
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, and_, literal_column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.database import Base, UTCDateTime, new_id
@@ -38,6 +38,8 @@ class HealthLog(Base):
     error_message: Mapped[str | None] = mapped_column(String(1000))
     detail: Mapped[dict[str, Any]] = mapped_column("metadata", JSON, default=dict)
     """Staged steps, who asked, what was said where that matters, and what changed by this check; never a secret."""
+    words_id: Mapped[uuid.UUID | None]
+    """Of a check that did not pass: which HealthWords say what was wrong. None until they are noted."""
     checked_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
@@ -52,8 +54,33 @@ Index("ix_health_logs_by_status", HealthLog.organization_id, HealthLog.status, H
 # The status in the last place lets SQLite count without looking at the rows.
 Index("ix_health_logs_by_error", HealthLog.organization_id, HealthLog.error_class, HealthLog.checked_at.desc(),
       HealthLog.id.desc(), HealthLog.status, sqlite_where=NOT_PASSED, postgresql_where=NOT_PASSED)  # fmt: skip
+WITHOUT_WORDS = and_(NOT_PASSED, HealthLog.words_id.is_(None))
+Index("ix_health_logs_without_words", HealthLog.organization_id, HealthLog.words_id, sqlite_where=WITHOUT_WORDS,
+      postgresql_where=WITHOUT_WORDS)  # fmt: skip
+WITH_WORDS = HealthLog.words_id.is_not(None)
+# What comes after the id is there for narrowing and counting without a look at the rows.
+Index("ix_health_logs_by_words", HealthLog.words_id, HealthLog.checked_at.desc(), HealthLog.id.desc(),
+      HealthLog.organization_id, HealthLog.status, HealthLog.check_type, sqlite_where=WITH_WORDS,
+      postgresql_where=WITH_WORDS)  # fmt: skip
 Index("ix_health_logs_of_run", HealthLog.run_id, sqlite_where=HealthLog.run_id.is_not(None),
       postgresql_where=HealthLog.run_id.is_not(None))  # fmt: skip
+
+
+class HealthWords(Base):
+    """What is said of checks that did not pass, each text once: many logs share a few, and a search reads these."""
+
+    __tablename__ = "health_words"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - read one after the other, so they lie together
+
+    organization_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    """Made of the organization and the words, so that nobody has to ask for it."""
+    words: Mapped[str] = mapped_column(Text)
+    """Class, code and message, in small letters."""
+    until: Mapped[datetime] = mapped_column(UTCDateTime)
+    """No log with these words is later. It runs ahead of them, so that it seldom has to be moved."""
 
 
 class HealthCheckRun(Base):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, insert, null, select, update
 
 from portal.database import db, new_id
+from portal.health import words
 from portal.health.claims import LIVE, Claim
 from portal.health.models import HealthLog, LogStatus
 from portal.health.transitions import Result, Rhythm, State, Transition, after_check
@@ -42,7 +43,9 @@ def record(findings: Sequence[Finding]) -> set[uuid.UUID]:
     kept = [each for each in findings if each.claim.token == held.get(each.claim.integration_id, _NOBODY).check_token]
     steps = [(each, held[each.claim.integration_id], _step(each, held[each.claim.integration_id])) for each in kept]
     _KEEP.many([_changes(finding, row, step) for finding, row, step in steps])
-    _LOG.many([_log(finding, row, step) for finding, row, step in steps])
+    logs = [_log(finding, row, step) for finding, row, step in steps]
+    words.note(logs)
+    _LOG.many(logs)
     for finding, row, step in steps:
         if _concerns_others(row, step):
             _announce(finding.claim.integration_id)
@@ -203,6 +206,6 @@ _LOG: Final = Prepared(
     insert(HealthLog),
     inserts=(
         "id", "organization_id", "integration_id", "run_id", "check_type", "status", "response_time_ms", "error_class",
-        "error_code", "error_message", "metadata", "checked_at",
+        "error_code", "error_message", "metadata", "checked_at", "words_id",
     ),
 )  # fmt: skip

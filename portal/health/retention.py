@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, tuple_
 from portal import clock
 from portal.accounts import retention
 from portal.database import reading, unit_of_work
-from portal.health import rollups
+from portal.health import rollups, words
 from portal.health.figures import LONGEST_GAP
 from portal.health.models import HealthLog, HealthRollup, Span
 from portal.integrations.models import Integration
@@ -22,7 +22,7 @@ AT_ONCE: Final = 200
 
 
 def tidy() -> int:
-    """Delete rollups and logs that are older than they are kept; logs only once they are rolled up.
+    """Delete rollups and logs that are older than they are kept, logs only once they are rolled up; and note words.
 
     Owns its transactions.
 
@@ -30,6 +30,7 @@ def tidy() -> int:
         How many rows went.
     """
     now = clock.now()
+    words.catch_up()
     with reading():
         organizations = retention.of_all()
     return sum(
@@ -51,7 +52,7 @@ def _tidy_logs(organization_id: uuid.UUID, before: datetime) -> int:
             session.execute(delete(log).where(log.id.in_(found)), execution_options={"synchronize_session": False})
         total += len(found)
         if len(found) < BATCH:
-            return total
+            return total + words.forget(organization_id, before)
 
 
 def _tidy_rollups(organization_id: uuid.UUID, before: datetime) -> int:

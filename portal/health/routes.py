@@ -113,7 +113,9 @@ def _total(organization_id: uuid.UUID, filters: LogFilters, found: Page[Log], *,
     """
     if whole and not found.next_cursor:
         return f"{len(found.items):,}"
-    total = service.count_logs(organization_id=organization_id, filters=filters)
+    total = found.total
+    if total is None:
+        total = service.count_logs(organization_id=organization_id, filters=filters)
     return "10,000+" if total > COUNT_LIMIT else f"{total:,}"
 
 

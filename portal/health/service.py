@@ -1,10 +1,10 @@
 """Health checks as people use them: one now, all at once with progress, and the logs."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select, update
 
@@ -12,7 +12,7 @@ from portal import clock
 from portal.accounts.models import Organization
 from portal.audit import trail
 from portal.database import db, new_id, wake_after_commit
-from portal.health import checks, listing
+from portal.health import checks, listing, words
 from portal.health.listing import Log
 from portal.health.models import HealthCheckRun, HealthLog, LogStatus
 from portal.integrations.calls import place
@@ -177,14 +177,16 @@ def logs(*, organization_id: uuid.UUID, filters: LogFilters, cursor: str = "", l
     if cursor:
         at, row_id = decode_cursor(cursor, 2)
         values |= {"at": cursor_moment(at), "row": uuid.UUID(row_id)}
-    rows = listing.rows(values, limit + 1)
+    rows, total = listing.search(values, limit + 1) if _by_words(values) else (listing.rows(values, limit + 1), None)
     items = rows[:limit]
-    return Page(items, encode_cursor(items[-1].checked_at, items[-1].id) if len(rows) > limit else None)
+    following = encode_cursor(items[-1].checked_at, items[-1].id) if len(rows) > limit else None
+    return Page(items, following, None if cursor else total)
 
 
 def count_logs(*, organization_id: uuid.UUID, filters: LogFilters) -> int:
     """Return how many logs the filters leave, up to paging.COUNT_LIMIT and one."""
-    return listing.count(_values(organization_id, filters))
+    values = _values(organization_id, filters)
+    return listing.count(listing.by_words(values) if _by_words(values) else values)
 
 
 def recent_failures(*, integration: Integration, limit: int = 5) -> Sequence[Log]:
@@ -220,7 +222,7 @@ def around(
     return logs(organization_id=organization_id, filters=filters, limit=limit).items
 
 
-def _values(organization_id: uuid.UUID, filters: LogFilters) -> dict[str, object]:
+def _values(organization_id: uuid.UUID, filters: LogFilters) -> dict[str, Any]:
     """Return what logs are compared with; what narrows nothing is left out."""
     given = {
         "integration": filters.integration_id,
@@ -234,3 +236,8 @@ def _values(organization_id: uuid.UUID, filters: LogFilters) -> dict[str, object
         "not_passed": filters.error_class or filters.text or filters.status not in ("", LogStatus.SUCCESS),
     }
     return {"of": organization_id} | {name: value for name, value in given.items() if value}
+
+
+def _by_words(values: Mapping[str, Any]) -> bool:
+    """Return whether logs are looked for by their words: not those of one integration, which are few."""
+    return "text" in values and "integration" not in values and words.all_noted(values["of"])
