@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0024_health_words"
-down_revision = "0022_logs_by_status"
+down_revision = "0023_rising_indexes"
 branch_labels = None
 depends_on = None
 
