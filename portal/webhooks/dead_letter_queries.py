@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 
-from sqlalchemy import CTE, ColumnElement, Row, Select, and_, bindparam, func, or_, select
+from sqlalchemy import CTE, ColumnElement, Row, Select, String, and_, bindparam, cast, func, or_, select
 
 from portal.database import db
 from portal.paging import COUNT_LIMIT, Page, count_rows, counting, decode_cursor, encode_cursor
@@ -76,6 +76,10 @@ class Group:
     newest: Row[*tuple[Any, ...]]
 
 
+_Found = tuple[uuid.UUID, str, int, uuid.UUID, uuid.UUID]
+"""Webhook, error class, number of dead letters, the oldest and the newest of them."""
+
+
 def listed(
     *, organization_id: uuid.UUID, filters: DeadLetterFilters, cursor: str = "", limit: int = PAGE
 ) -> Page[Row[*tuple[Any, ...]]]:
@@ -94,27 +98,44 @@ def listed(
 def by_cause(*, organization_id: uuid.UUID, filters: DeadLetterFilters) -> tuple[list[Group], int]:
     """Return the dead letters by webhook and cause, the most frequent first, up to MOST_GROUPS; and how many in all.
 
-    Both are counted up to one more than paging.COUNT_LIMIT.
+    What is more than paging.COUNT_LIMIT may be counted up to one more than it.
     """
-    kinds = _kinds(organization_id)
-    letters = select(Delivery.id).where(
-        *conditions(organization_id, filters),
-        Delivery.webhook_id == kinds.c.webhook_id,
-        Delivery.error_class == kinds.c.error_class,
-    )
-    letters = letters.correlate(kinds)
-    ends = [letters.order_by(end).limit(1).scalar_subquery() for end in (Delivery.id, Delivery.id.desc())]
-    query = select(kinds, counting(letters).scalar_subquery().label("count"), *ends)
-    query = query.where(kinds.c.error_class.is_not(None), *_of_cause(kinds.c.error_class, filters))
-    if filters.webhook_id:
-        query = query.where(kinds.c.webhook_id == filters.webhook_id)
-    found = sorted((row for row in db.session.execute(query) if row[2]), key=lambda row: (-row[2], row[4]))
+    looked_into = filters.text or filters.since
+    found = (_grouped if looked_into else _one_by_one)(organization_id, filters)
+    found.sort(key=lambda row: (-row[2], row[4]))
     total = min(sum(row[2] for row in found), COUNT_LIMIT + 1)
     shown = _by_id({each for row in found[:MOST_GROUPS] for each in row[3:]})
     return [
         Group(webhook_id=webhook_id, error_class=error, count=number, oldest=shown[oldest], newest=shown[newest])
         for webhook_id, error, number, oldest, newest in found[:MOST_GROUPS]
     ], total
+
+
+def _grouped(organization_id: uuid.UUID, filters: DeadLetterFilters) -> list[_Found]:
+    """Read every dead letter once, to see which ones the filters leave."""
+    text = cast(Delivery.id, String)  # ids grow with time, in this form too; databases know no least and greatest id
+    group = Delivery.webhook_id, Delivery.error_class
+    query = select(*group, func.count(), func.min(text), func.max(text)).where(*conditions(organization_id, filters))
+    rows = db.session.execute(query.group_by(*group))
+    return [
+        (webhook_id, error or "", number, uuid.UUID(oldest), uuid.UUID(newest))
+        for webhook_id, error, number, oldest, newest in rows
+    ]
+
+
+def _one_by_one(organization_id: uuid.UUID, filters: DeadLetterFilters) -> list[_Found]:
+    """Look each group up by itself in the index that holds them, and count no further than has to be."""
+    kinds = _kinds(organization_id)
+    letters = select(Delivery.id).where(
+        Delivery.organization_id == organization_id, DEAD,
+        Delivery.webhook_id == kinds.c.webhook_id, Delivery.error_class == kinds.c.error_class,
+    ).correlate(kinds)  # fmt: skip
+    ends = [letters.order_by(end).limit(1).scalar_subquery() for end in (Delivery.id, Delivery.id.desc())]
+    query = select(kinds, counting(letters).scalar_subquery(), *ends)
+    query = query.where(kinds.c.error_class.is_not(None), *_of_cause(kinds.c.error_class, filters))
+    if filters.webhook_id:
+        query = query.where(kinds.c.webhook_id == filters.webhook_id)
+    return [(*row,) for row in db.session.execute(query)]
 
 
 def _kinds(organization_id: uuid.UUID) -> CTE:
