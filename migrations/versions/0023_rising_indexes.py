@@ -3,6 +3,8 @@
 At a falling end new rows move others to the next pages. With its webhook beside it, a rare type of one is found there.
 """
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -33,6 +35,6 @@ def downgrade() -> None:
         _made_anew(name, table, [*columns, sa.text("id DESC")])
 
 
-def _made_anew(name: str, table: str, columns: list[object]) -> None:
+def _made_anew(name: str, table: str, columns: Sequence[str | sa.TextClause]) -> None:
     op.drop_index(op.f(name), table)
     op.create_index(op.f(name), table, columns)
