@@ -3,7 +3,7 @@
 import uuid
 from typing import Final, NamedTuple, cast
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal_column, select
 
 from portal.alerts import queries as alerts
 from portal.integrations import queries as integrations
@@ -13,9 +13,12 @@ from portal.webhooks import dead_letter_queries
 from portal.webhooks.dead_letter_queries import DeadLetterFilters
 from portal.webhooks.models import Delivery
 
+MOST: Final = 999
+"""Nobody reads more in a navigation; counting stops at the next."""
+
 
 class Counts(NamedTuple):
-    """Each is counted up to one more than paging.COUNT_LIMIT."""
+    """Integrations and alerts are counted up to paging.COUNT_LIMIT and one, dead letters up to MOST and one."""
 
     sandboxed: int
     failing: int
@@ -36,6 +39,6 @@ _DEAD: Final = select(Delivery.id).where(*dead_letter_queries.conditions(_OF, De
 _COUNTS: Final = Prepared(
     select(
         integrations.SANDBOXED.scalar_subquery(), integrations.FAILING.scalar_subquery(),
-        alerts.CRITICAL_OPEN.scalar_subquery(), counting(_DEAD).scalar_subquery(),
+        alerts.CRITICAL_OPEN.scalar_subquery(), counting(_DEAD, literal_column(str(MOST + 1))).scalar_subquery(),
     )
 )  # fmt: skip

@@ -6,7 +6,6 @@ from typing import Any
 from flask import request, url_for
 
 from portal.overview import counts
-from portal.paging import COUNT_LIMIT
 from portal.web.access import Role, signed_in
 
 
@@ -68,8 +67,8 @@ def navigation() -> dict[str, Any]:
     if who is None or who.role is Role.AGENT or not who.two_factor_enrolled:
         return {"nav_groups": [], "sandbox_banner": ""}
     sandboxed, failing, critical, dead = counts.of(who.organization_id)
-    first = _entry(HEALTH[0]) | {"count": min(failing, COUNT_LIMIT) or None, "count_noun": "in error", "tone": "err"}
-    second = _entry(HEALTH[1]) | {"count": min(critical, COUNT_LIMIT) or None, "count_noun": "open", "tone": "err"}
+    first = _entry(HEALTH[0]) | {"count": _few(failing), "count_noun": "in error", "tone": "err"}
+    second = _entry(HEALTH[1]) | {"count": _few(critical), "count_noun": "open", "tone": "err"}
     second["key"] = "alerts"  # by which what a page fetches anew finds it
     groups = [
         {
@@ -89,8 +88,13 @@ def navigation() -> dict[str, Any]:
 
 def _webhooks(dead: int) -> list[dict[str, Any]]:
     entries = {each.label: _entry(each) for each in WEBHOOKS}
-    entries["Dead letters"] |= {"count": min(dead, COUNT_LIMIT) or None, "count_noun": "waiting"}
+    entries["Dead letters"] |= {"count": _few(dead), "count_noun": "waiting"}
     return list(entries.values())
+
+
+def _few(count: int) -> str | None:
+    """Write a count in as few characters as there is room for; nothing for none."""
+    return f"{counts.MOST}+" if count > counts.MOST else str(count) if count else None
 
 
 def _entry(item: Item) -> dict[str, Any]:

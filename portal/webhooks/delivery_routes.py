@@ -22,7 +22,7 @@ from portal.web.render import (
     version_of,
     wants_fragment,
 )
-from portal.webhooks import deliveries, presenting, queries, run_words, service
+from portal.webhooks import deliveries, presenting, queries, run_words
 from portal.webhooks.deliveries import NotNowError
 from portal.webhooks.models import DeliveryStatus, Webhook
 from portal.webhooks.queries import DeliveryFilters
@@ -98,12 +98,12 @@ def answered(said: str, tone: str, back: str) -> Response:
 
 def _list(webhook: Webhook | None) -> Response:
     organization_id = identity().organization_id
-    webhooks = service.listed(organization_id=organization_id) if webhook is None else [webhook]
+    webhooks = [(webhook.id, webhook.name)] if webhook else queries.webhook_choices(organization_id)
     types = [name for group in queries.event_groups(organization_id) for name in group.types]
     offered = {
         "status": dict(STATUSES),
         "type": {name: name for name in types},
-        "webhook": {str(each.id): each.name for each in webhooks},
+        "webhook": {str(webhook_id): name for webhook_id, name in webhooks},
         "time": {key: label for key, (label, _) in TIMES.items()},
     }
     chosen = chosen_filters(offered)

@@ -5,14 +5,15 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from portal import clock
 from portal.audit import trail
 from portal.database import db, new_id
+from portal.prepared import Prepared
 from portal.security.redaction import strip_controls
 from portal.webhooks import schemas
 from portal.webhooks.errors import ConflictError, InvalidError, NotFoundError
@@ -71,6 +72,27 @@ def listed(*, organization_id: uuid.UUID) -> list[Listed]:
     ]  # fmt: skip
     query = select(EventType).where(EventType.organization_id == organization_id)
     return brought + [shown(each) for each in db.session.scalars(query.order_by(EventType.group, EventType.name))]
+
+
+class Named(NamedTuple):
+    """One event type by its name, as filters and forms offer it."""
+
+    name: str
+    group: str
+    own: bool
+
+
+def named(*, organization_id: uuid.UUID) -> list[Named]:
+    """Return all event types of an organization in the order of listed(), without their samples and schemas."""
+    return [*_BROUGHT, *_OWN.all(lambda name, group: Named(name, group, own=True), of=organization_id)]
+
+
+_BROUGHT: Final = [Named(each.name, each.group, own=False) for each in KNOWN]
+_OWN: Final = Prepared(
+    select(EventType.name, EventType.group)
+    .where(EventType.organization_id == bindparam("of", type_=EventType.organization_id.type))
+    .order_by(EventType.group, EventType.name)
+)
 
 
 def shown(row: EventType) -> Listed:

@@ -4,13 +4,14 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from portal import clock
 from portal.database import db, first_id
 from portal.paging import Page, count_rows, count_rows_of, decode_cursor, encode_cursor
+from portal.prepared import Prepared
 from portal.webhooks import event_types, narrowing
 from portal.webhooks.errors import NotFoundError
 from portal.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus, Event, Webhook
@@ -165,6 +166,8 @@ def attempts_in_short(deliveries: Collection[Delivery]) -> dict[uuid.UUID, list[
 
 def webhook_names(*, organization_id: uuid.UUID, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[str, bool]]:
     """Return the name of each webhook, and whether it is still there."""
+    if not ids:
+        return {}
     query = select(Webhook.id, Webhook.name, Webhook.deleted_at)
     rows = db.session.execute(query.where(Webhook.organization_id == organization_id, Webhook.id.in_(ids)))
     return {row.id: (row.name, row.deleted_at is None) for row in rows}
@@ -219,6 +222,18 @@ def _at(values: Sequence[int], share: float) -> int | None:
     return values[min(int(len(values) * share), len(values) - 1)] if values else None
 
 
+def webhook_choices(organization_id: uuid.UUID) -> list[tuple[uuid.UUID, str]]:
+    """Return the webhooks that there are by id and name, newest first."""
+    return _CHOICES.all(lambda *row: row, of=organization_id)
+
+
+_CHOICES: Final = Prepared(
+    select(Webhook.id, Webhook.name)
+    .where(Webhook.organization_id == bindparam("of", type_=Webhook.organization_id.type), Webhook.deleted_at.is_(None))
+    .order_by(Webhook.id.desc())
+)
+
+
 def waiting(webhook: Webhook) -> int:
     """Count the deliveries of a webhook that are not over, up to one more than COUNT_LIMIT."""
     return count_rows(select(Delivery.id).where(Delivery.webhook_id == webhook.id, Delivery.due_at.is_not(None)))
@@ -226,8 +241,8 @@ def waiting(webhook: Webhook) -> int:
 
 def event_groups(organization_id: uuid.UUID) -> list[EventGroup]:
     """Return all event types of an organization by group: those of its applications, then the portal's own."""
-    groups: dict[str, list[event_types.Listed]] = {}
-    for each in event_types.listed(organization_id=organization_id):
+    groups: dict[str, list[event_types.Named]] = {}
+    for each in event_types.named(organization_id=organization_id):
         groups.setdefault(each.group, []).append(each)
     found = [
         EventGroup(name, tuple(each.name for each in types), not types[0].own and name in PORTALS_OWN)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from werkzeug.test import TestResponse
 
 from portal import clock
@@ -21,7 +21,7 @@ from portal.webhooks.events import WAKE
 from portal.webhooks.models import Delivery, DeliveryStatus, Event
 from portal.webhooks.queries import DeliveryFilters
 from tests.support.people import Browser, Team, make_team, whole_list, words
-from tests.support.webhooks import make_delivery, make_webhook, send
+from tests.support.webhooks import dead, make_delivery, make_webhook, send
 
 SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 ALL = "/admin/deliveries"
@@ -331,3 +331,18 @@ def test_the_shortest_list_leads_and_what_leads_changes_nothing_of_what_is_found
     )
     seldom_gets: dict[str, Any] = {"webhook_id": seldom, "event_type": "job.created"}
     assert "ix_deliveries_of_webhook" in plan(app, DeliveryFilters(**seldom_gets), team)
+
+
+@SQLITE
+def test_the_navigation_counts_no_further_than_anybody_reads(app: Flask, team: Team, admin: Browser) -> None:
+    made = make_webhook(app, team.admin)
+    first = make_delivery(app, team.admin, made, **dead())
+    assert 'Dead letters <span class="count">1<' in admin.get("/profile").text
+    with app.app_context(), unit_of_work() as session:
+        row = session.get_one(Delivery, first)
+        values = {column.key: getattr(row, column.key) for column in Delivery.__mapper__.columns}
+        session.execute(insert(Delivery), [values | {"id": new_id()} for _ in range(998)])
+    assert 'Dead letters <span class="count">999<' in admin.get("/profile").text
+    with app.app_context(), unit_of_work() as session:
+        session.execute(insert(Delivery), [values | {"id": new_id()}])
+    assert 'Dead letters <span class="count">999+<' in admin.get("/profile").text
