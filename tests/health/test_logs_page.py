@@ -18,7 +18,7 @@ from portal.database import db, unit_of_work
 from portal.health.models import HealthLog
 from portal.health.service import LogFilters
 from tests.support.integrations import make_integration
-from tests.support.people import Browser, Team, make_team, words
+from tests.support.people import Browser, Team, make_team, whole_list, words
 
 SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 NOW = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
@@ -52,15 +52,8 @@ def marks(answer: TestResponse) -> list[int]:
 
 
 def everything(browser: Browser, path: str) -> list[int]:
-    """Return the marks of all pages, following "Load older checks"."""
-    found: list[int] = []
-    while True:
-        answer = browser.get(path)
-        found += marks(answer)
-        following = re.search(r'href="([^"]*cursor=[^"]*)"', answer.text)
-        if not following:
-            return found
-        path = following[1].replace("&amp;", "&")
+    """Return the marks of all pages."""
+    return whole_list(browser, path, marks)
 
 
 @pytest.fixture
