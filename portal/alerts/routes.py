@@ -14,11 +14,10 @@ from portal.alerts.queries import AlertFilters
 from portal.alerts.service import MUTES, Resolved
 from portal.database import unit_of_work
 from portal.health import service as health
-from portal.paging import COUNT_LIMIT
 from portal.web import errors
 from portal.web.access import Who, allow, identity
 from portal.web.filters import clock_time, plural
-from portal.web.listing import chosen_filters, moment, page_url, searched
+from portal.web.listing import chosen_filters, counted, moment, page_url, searched
 from portal.web.render import add_toast, came_from, go_to, page, trigger, wants_fragment
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/admin/alerts")
@@ -54,7 +53,7 @@ def index() -> Response:
         here=page_url(here, chosen, cursor),
         chosen=chosen,
         tabs_shown=tabs.shown(organization_id, filters.state, text=filters.text),
-        total=_number(queries.count(organization_id=organization_id, filters=filters)),
+        total=counted(queries.count(organization_id=organization_id, filters=filters)),
         as_of=clock.now().isoformat(),
         late=presenting.late_now(organization_id) if filters.state is AlertState.OPEN else None,
         **_shown(found.items),
@@ -161,10 +160,6 @@ def _chosen(text: str | None = None) -> dict[str, str]:
 
 def _filters(chosen: dict[str, str]) -> AlertFilters:
     return AlertFilters(state=AlertState(chosen["state"] or AlertState.OPEN), text=chosen["q"])
-
-
-def _number(total: int) -> str:
-    return f"{COUNT_LIMIT:,}+" if total > COUNT_LIMIT else f"{total:,}"
 
 
 def _shown(alerts: Sequence[Alert]) -> dict[str, Any]:

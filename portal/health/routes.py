@@ -14,11 +14,11 @@ from portal.health.models import LogStatus
 from portal.health.service import LogFilters
 from portal.integrations import queries
 from portal.integrations.models import CheckKind, Integration
-from portal.paging import COUNT_LIMIT, Page
+from portal.paging import Page
 from portal.providers.base import Outcome
 from portal.web.access import Who, allow, identity
 from portal.web.filters import upper_first
-from portal.web.listing import chosen_filters, midnight, page_url
+from portal.web.listing import chosen_filters, counted, midnight, page_url
 from portal.web.render import page, wants_fragment
 
 blueprint = Blueprint("health", __name__, url_prefix="/admin")
@@ -86,7 +86,7 @@ def _page(integration: Integration | None) -> Response:
         here=here,
         csv_url=page_url(_csv_url(integration), chosen),
         next_url=page_url(here, chosen, found.next_cursor) if found.next_cursor else None,
-        total="" if wants_fragment() and block == MORE else _total(organization_id, filters, found, whole=not cursor),
+        total="" if wants_fragment() and block == MORE else _total(organization_id, filters, found),
         any_filter=any(chosen.values()),
         chosen=chosen,
         kinds=KINDS,
@@ -102,21 +102,11 @@ def _csv_url(integration: Integration | None) -> str:
     return url_for("health.export_of_integration", integration_id=integration.id)
 
 
-def _total(organization_id: uuid.UUID, filters: LogFilters, found: Page[Log], *, whole: bool) -> str:
-    """Say how many logs there are; a page that is the whole list is not counted a second time.
-
-    Args:
-        organization_id: whose.
-        filters: what they are narrowed to.
-        found: the page that is shown.
-        whole: whether it begins with the first one.
-    """
-    if whole and not found.next_cursor:
-        return f"{len(found.items):,}"
-    total = found.total
-    if total is None:
-        total = service.count_logs(organization_id=organization_id, filters=filters)
-    return "10,000+" if total > COUNT_LIMIT else f"{total:,}"
+def _total(organization_id: uuid.UUID, filters: LogFilters, found: Page[Log]) -> str:
+    """Say how many logs there are; they are counted only where the page that is shown does not know."""
+    if found.total is not None:
+        return counted(found.total)
+    return counted(service.count_logs(organization_id=organization_id, filters=filters))
 
 
 def _block() -> str:

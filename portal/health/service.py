@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select, update
 
-from portal import clock
+from portal import clock, paging
 from portal.accounts.models import Organization
 from portal.audit import trail
 from portal.database import db, new_id, wake_after_commit
@@ -180,6 +180,8 @@ def logs(*, organization_id: uuid.UUID, filters: LogFilters, cursor: str = "", l
     rows, total = listing.search(values, limit + 1) if _by_words(values) else (listing.rows(values, limit + 1), None)
     items = rows[:limit]
     following = encode_cursor(items[-1].checked_at, items[-1].id) if len(rows) > limit else None
+    if not (cursor or following):
+        total = min(len(items), paging.COUNT_LIMIT + 1)  # this page is all of them
     return Page(items, following, None if cursor else total)
 
 

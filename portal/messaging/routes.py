@@ -16,10 +16,9 @@ from portal.messaging.channels import WAYS
 from portal.messaging.errors import NotFoundError, NotNowError
 from portal.messaging.models import Message
 from portal.messaging.queries import MessageFilters
-from portal.paging import COUNT_LIMIT
 from portal.web import errors
 from portal.web.access import Who, allow, identity
-from portal.web.listing import Growing, chosen_filters, midnight
+from portal.web.listing import Growing, chosen_filters, counted, midnight
 from portal.web.render import (
     add_toast,
     came_from,
@@ -78,7 +77,7 @@ def index() -> Response:
         here=rows.here,
         this_url=rows.url,
         next_url=rows.older_url(found.next_cursor),
-        total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
+        total=counted(total),
         any_filter=any(chosen.values()),
         chosen=chosen,
         choices=CHOICES,

@@ -23,13 +23,12 @@ from portal.integrations import credentials, listing, presenting, queries, sendi
 from portal.integrations.calls import TooBusy
 from portal.integrations.listing import PAGE, SORTS, STATUS_FILTERS, Filters, Listed
 from portal.integrations.models import Integration
-from portal.paging import COUNT_LIMIT
 from portal.providers import catalogue
 from portal.providers.base import Report
 from portal.security.redaction import strip_controls
 from portal.web.access import Role, Who, allow, identity
 from portal.web.filters import duration, plural
-from portal.web.listing import MOST_SHOWN, shown_rows
+from portal.web.listing import MOST_SHOWN, counted, shown_rows
 from portal.web.render import (
     add_toast,
     came_from,
@@ -188,7 +187,7 @@ def _board() -> dict[str, Any]:
     place = {"cursor": args.get("cursor", ""), "shown": shown if shown > PAGE else ""}
     return summary | {
         "integrations": found.items,
-        "total": "10,000+" if filters and total > COUNT_LIMIT else f"{total:,}",
+        "total": counted(total) if filters else f"{total:,}",
         "more": _more(chosen, place, shown, found.next_cursor),
         "filters_on": bool(filters),
         "chosen": chosen,

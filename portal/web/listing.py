@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask import request
 
+from portal import paging
 from portal.security.redaction import strip_controls
 from portal.web.access import identity
 
@@ -53,6 +54,11 @@ def shown_rows(text: str, page: int) -> int:
     return min(max(int(text), page), MOST_SHOWN) if text.isascii() and text.isdigit() and len(text) < 4 else page
 
 
+def counted(number: int) -> str:
+    """Write a number that was counted up to one more than paging.COUNT_LIMIT, as "10,000+" where it is more."""
+    return f"{paging.COUNT_LIMIT:,}+" if number > paging.COUNT_LIMIT else f"{number:,}"
+
+
 def page_url(here: str, chosen: Mapping[str, str], cursor: str = "") -> str:
     """Return the address of a list, or of its next page, its filters kept."""
     given = {name: value for name, value in {**chosen, "cursor": cursor}.items() if value}
@@ -86,8 +92,12 @@ class Growing:
     @property
     def url(self) -> str:
         """The address of just these rows."""
-        more = {"shown": str(self.shown)} if self.shown > self.page else {}
-        return page_url(self.here, {**self.chosen, **more}, self.cursor)
+        return self.url_with()
+
+    def url_with(self, **more: str) -> str:
+        """Return the address of just these rows, with parameters that narrow nothing."""
+        shown = str(self.shown) if self.shown > self.page else ""
+        return page_url(self.here, {**self.chosen, "shown": shown, **more}, self.cursor)
 
     def older_url(self, next_cursor: str | None) -> str | None:
         """Return where older rows are: in this list while it may grow, else in one that begins there; None without any.

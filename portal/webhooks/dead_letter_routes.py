@@ -10,11 +10,10 @@ from flask.wrappers import Response
 
 from portal import clock
 from portal.database import reading, unit_of_work
-from portal.paging import COUNT_LIMIT
 from portal.security.redaction import strip_controls
 from portal.web.access import Who, allow, identity
 from portal.web.filters import plural
-from portal.web.listing import MOST_SHOWN, moment, shown_rows
+from portal.web.listing import Growing, counted, moment
 from portal.web.render import add_toast, go_to, is_shown, nothing_new, page, trigger, version_of, wants_fragment
 from portal.webhooks import dead_letter_queries, dead_letters, presenting, queries, run_words, runs
 from portal.webhooks.dead_letter_queries import CAUSES, PAGE, DeadLetterFilters
@@ -54,40 +53,30 @@ MOST_SELECTED: Final = 200
 @allow(Who.ADMIN)
 def index() -> Response:
     """Show the dead letters that the filters leave, by cause and one by one."""
-    chosen, cursor = _chosen(request.args), request.args.get("cursor", "")
-    filters, shown = _filters(chosen), shown_rows(request.args.get("shown", ""), PAGE)
+    chosen = _chosen(request.args)
+    filters, rows = _filters(chosen), Growing.asked_for(url_for("dead_letters.index"), chosen, page=PAGE)
     try:
         found = dead_letter_queries.listed(
-            organization_id=identity().organization_id, filters=filters, cursor=cursor, limit=shown
+            organization_id=identity().organization_id, filters=filters, cursor=rows.cursor, limit=rows.shown
         )
     except ValueError:
         abort(404)
-    place = {"cursor": cursor, "shown": str(shown) if shown > PAGE else ""}
     overview = _overview(chosen, filters)
     letter = overview["letter"]
-    version = version_of(
-        chosen, place, found, [overview[name] for name in ("groups", "total", "faults")], letter and letter.id
-    )
+    version = version_of(rows, found, [overview[name] for name in ("groups", "total", "faults")], letter and letter.id)
     if is_shown(version):
         return nothing_new()
     return page(
         "webhooks/dead_letters.html",
         block="list" if request.headers.get("HX-Target") == "letters" else "main",
         letters=found.items,
-        more_url=_older(chosen, place, shown, found.next_cursor),
-        this_url=_url(chosen, **place, show=request.args.get("show")),
+        more_url=rows.older_url(found.next_cursor),
+        this_url=rows.url_with(show=request.args.get("show", "")),
         every=CALM,
         version=version,
         **_common(chosen),
         **overview,
     )
-
-
-def _older(chosen: dict[str, str], place: dict[str, str], shown: int, next_cursor: str | None) -> str | None:
-    """Return where older ones are: in this list while it may grow, so that a look at what changed keeps them."""
-    if next_cursor is None:
-        return None
-    return _url(chosen, **(place | {"shown": str(shown + PAGE)} if shown < MOST_SHOWN else {"cursor": next_cursor}))
 
 
 @blueprint.get("/progress")
@@ -248,8 +237,8 @@ def _overview(chosen: dict[str, str], filters: DeadLetterFilters) -> dict[str, A
         | {
             "groups": groups,
             "total": total,
-            "total_words": _counted(total),
-            "counted": _counted,
+            "total_words": counted(total),
+            "counted": counted,
             "faults": faults,
             "any_filter": any(value for name, value in chosen.items() if name != "own"),
             "webhooks": [("", "Any webhook"), *((str(each.id), each.name) for each in webhooks)],
@@ -258,11 +247,6 @@ def _overview(chosen: dict[str, str], filters: DeadLetterFilters) -> dict[str, A
             "as_of": clock.now().isoformat(),
         }
     )
-
-
-def _counted(number: int) -> str:
-    """Write a number that was counted up to one more than COUNT_LIMIT."""
-    return f"{COUNT_LIMIT:,}+" if number > COUNT_LIMIT else f"{number:,}"
 
 
 def _runs() -> dict[str, Any]:

@@ -8,9 +8,8 @@ from flask.wrappers import Response
 
 from portal import clock
 from portal.database import unit_of_work
-from portal.paging import COUNT_LIMIT
 from portal.web.access import Who, allow, identity
-from portal.web.listing import Growing, chosen_filters, midnight
+from portal.web.listing import Growing, chosen_filters, counted, midnight
 from portal.web.render import (
     add_toast,
     came_from,
@@ -133,7 +132,7 @@ def _list(webhook: Webhook | None) -> Response:
         here=here,
         this_url=rows.url,
         next_url=rows.older_url(found.next_cursor),
-        total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
+        total=counted(total),
         any_filter=any(chosen.values()),
         chosen=chosen,
         choices={name: [("", f"Any {name}"), *values.items()] for name, values in offered.items()}

@@ -7,9 +7,8 @@ from flask import Blueprint, abort, request, url_for
 from flask.wrappers import Response
 
 from portal import clock
-from portal.paging import COUNT_LIMIT
 from portal.web.access import Who, allow, identity
-from portal.web.listing import Growing, chosen_filters, midnight
+from portal.web.listing import Growing, chosen_filters, counted, midnight
 from portal.web.render import is_shown, nothing_new, page, version_of
 from portal.webhooks import event_queries, presenting, queries
 from portal.webhooks.event_queries import EventFilters, Fate
@@ -51,7 +50,7 @@ def index() -> Response:
         next_url=rows.older_url(found.next_cursor),
         every=CALM,
         version=version,
-        total="10,000+" if total > COUNT_LIMIT else f"{total:,}",
+        total=counted(total),
         any_filter=any(chosen.values()),
         chosen=chosen,
         choices={name: [("", f"Any {name}"), *values.items()] for name, values in offered.items()},

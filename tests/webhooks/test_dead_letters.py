@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from portal import paging
 from portal.audit import trail as audit
 from portal.database import db, first_id, new_id, on_wake, reading, unit_of_work
-from portal.webhooks import dead_letter_queries, dead_letter_routes, dead_letters, events, run_job
+from portal.webhooks import dead_letter_queries, dead_letters, events, run_job
 from portal.webhooks import runs as machinery
 from portal.webhooks.dead_letter_queries import DeadLetterFilters
 from portal.webhooks.deliveries import NotNowError
@@ -143,7 +143,7 @@ def test_dead_letters_stand_together_by_webhook_and_cause(app: Flask, team: Team
 def test_a_group_too_large_to_count_is_never_said_to_be_smaller(
     app: Flask, team: Team, admin: Browser, payroll: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (paging, dead_letter_queries, dead_letter_routes):
+    for module in (paging, dead_letter_queries):
         monkeypatch.setattr(module, "COUNT_LIMIT", 3)
     die(app, payroll, "http_500", 5)
     die(app, payroll, "timeout", 3)
