@@ -18,6 +18,7 @@ from benchmarks.figures import Line
 from benchmarks.instances import Instances
 from benchmarks.latency_measures import latency
 from benchmarks.measuring import Bench
+from benchmarks.memory_measures import memory
 from benchmarks.page_measures import health, pages, rows
 from benchmarks.processes import PROFILES, Failed
 from benchmarks.servers import Ground, tell
@@ -30,6 +31,7 @@ MEASURES: dict[str, Callable[[Bench], list[Line]]] = {
     "slow": slow,
     "workers": workers,
     "latency": latency,
+    "memory": memory,
     "pages": pages,
     "rows": rows,
     "health": health,

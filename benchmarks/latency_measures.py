@@ -41,8 +41,8 @@ def _round(bench: Bench, rate: int) -> dict[str, float]:
     instance = bench.instances.sqlite()
     with serving(instance) as (_, port):
         address = f"http://127.0.0.1:{port}"
-        _post(bench, instance, address, rate, WARM_SECONDS)
-        calls, arrivals = _post(bench, instance, address, rate, bench.count(20, 4))
+        post(bench, instance, address, rate, WARM_SECONDS)
+        calls, arrivals = post(bench, instance, address, rate, bench.count(20, 4))
     if instance.count(DELIVERED) != instance.count("delivery_attempts"):
         raise Failed("not every attempt was stored")
     waits = [arrivals[event_id] - began for event_id, (began, _) in calls.items()]
@@ -56,7 +56,7 @@ def _round(bench: Bench, rate: int) -> dict[str, float]:
     }
 
 
-def _post(
+def post(
     bench: Bench, instance: Instance, address: str, rate: int, seconds: int
 ) -> tuple[dict[str, tuple[float, float]], dict[str, float]]:
     """Post events for so many seconds; returns when each call began and ended, and when each event arrived."""
